@@ -1,0 +1,15 @@
+//! An embedded Kubernetes API server with its Pod side complete: service accounts, bound tokens, CA and RBAC.
+//!
+//! The way of a request: [`wire`] (TLS, HTTP, [`inpod::RequestInfo`]) → [`auth`] (who, and may they) → [`admission`]
+//! → [`registry`] (what the verb does to which kind) → [`storage`] (one revision counter, one event log) → watches.
+
+pub mod schema;
+mod source;
+mod status;
+pub mod storage;
+
+mod user;
+
+pub use source::{Source, SystemSource};
+pub use status::{Cause, Details, Reason, Status};
+pub use user::UserInfo;
