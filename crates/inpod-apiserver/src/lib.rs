@@ -1,14 +1,19 @@
 //! An embedded Kubernetes API server with its Pod side complete: service accounts, bound tokens, CA and RBAC.
 //!
-//! The way of a request: [`wire`] (TLS, HTTP, [`inpod::RequestInfo`]) → [`auth`] (who, and may they) → [`admission`]
-//! → [`registry`] (what the verb does to which kind) → [`storage`] (one revision counter, one event log) → watches.
+//! The way of a request: `wire` (TLS, HTTP, [`inpod::RequestInfo`]) → `auth` (who, and may they) → `admission`
+//! → `registry` (what the verb does to which kind) → [`storage`] (one revision counter, one event log) → watches.
 
+mod admission;
+mod auth;
+mod controllers;
+mod core;
+mod registry;
 pub mod schema;
 mod source;
 mod status;
 pub mod storage;
-
 mod user;
+mod wire;
 
 pub use source::{Source, SystemSource};
 pub use status::{Cause, Details, Reason, Status};

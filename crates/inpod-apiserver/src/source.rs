@@ -54,7 +54,8 @@ impl Source for SystemSource {
     }
 
     fn fill(&self, bytes: &mut [u8]) {
-        aws_lc_rs::rand::fill(bytes).expect("the system's random number generator never fails once seeded");
+        aws_lc_rs::rand::fill(bytes)
+            .expect("the system's random number generator never fails once seeded");
     }
 }
 

@@ -24,7 +24,10 @@ pub struct Status {
 /// `meta/v1` `StatusReason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-#[allow(missing_docs, reason = "the names are the reasons of meta/v1 and say what they mean")]
+#[allow(
+    missing_docs,
+    reason = "the names are the reasons of meta/v1 and say what they mean"
+)]
 pub enum Reason {
     #[serde(rename = "")]
     Unknown,
@@ -109,7 +112,11 @@ impl Status {
 
     /// 401: no authenticator accepted the request's credentials.
     pub fn unauthorized() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, Reason::Unauthorized, "Unauthorized")
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            Reason::Unauthorized,
+            "Unauthorized",
+        )
     }
 
     /// 403 for an object (or, with an empty name, for the resource): `{resource}[ "{name}"] is forbidden: {why}`.
@@ -237,10 +244,16 @@ impl Status {
         status.insert("status".into(), "Failure".into());
         status.insert("message".into(), self.message.as_str().into());
         if self.reason != Reason::Unknown {
-            status.insert("reason".into(), serde_json::to_value(self.reason).unwrap_or_default());
+            status.insert(
+                "reason".into(),
+                serde_json::to_value(self.reason).unwrap_or_default(),
+            );
         }
         if let Some(details) = &self.details {
-            status.insert("details".into(), serde_json::to_value(details).unwrap_or_default());
+            status.insert(
+                "details".into(),
+                serde_json::to_value(details).unwrap_or_default(),
+            );
         }
         status.insert("code".into(), self.code.as_u16().into());
         status.into()
@@ -279,7 +292,10 @@ fn qualified(group: &str, resource: &str) -> String {
     }
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
 fn is_zero(n: &u32) -> bool {
     *n == 0
 }

@@ -27,10 +27,7 @@ impl UserInfo {
     }
 
     /// A user of that name in those groups.
-    pub fn new<'a>(
-        username: impl Into<String>,
-        groups: impl IntoIterator<Item = &'a str>,
-    ) -> Self {
+    pub fn new<'a>(username: impl Into<String>, groups: impl IntoIterator<Item = &'a str>) -> Self {
         Self {
             username: username.into(),
             groups: groups.into_iter().map(str::to_owned).collect(),

@@ -6,6 +6,6 @@ mod config;
 mod request_info;
 
 pub use body::Body;
-pub use client::{Client, Error};
+pub use client::{ApiStatus, Client, Error, List, ListMeta, WatchEvent};
 pub use config::{Config, ConfigBuilder, ConfigError};
 pub use request_info::{RequestInfo, RequestInfoError};

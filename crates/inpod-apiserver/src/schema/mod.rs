@@ -97,7 +97,11 @@ pub fn type_of(_group: &str, _version: &str, _kind: &str) -> Option<Type> {
 /// # Errors
 /// 400 with the real server's message where the body is no JSON, has a field of the wrong type or, under
 /// [`FieldValidation::Strict`], an unknown or duplicate field.
-pub fn decode_json(_ty: Type, _body: &[u8], _validation: FieldValidation) -> Result<Decoded, Status> {
+pub fn decode_json(
+    _ty: Type,
+    _body: &[u8],
+    _validation: FieldValidation,
+) -> Result<Decoded, Status> {
     Err(Status::internal("not yet"))
 }
 
@@ -105,7 +109,11 @@ pub fn decode_json(_ty: Type, _body: &[u8], _validation: FieldValidation) -> Res
 ///
 /// # Errors
 /// As [`decode_json`].
-pub fn decode_yaml(_ty: Type, _body: &[u8], _validation: FieldValidation) -> Result<Decoded, Status> {
+pub fn decode_yaml(
+    _ty: Type,
+    _body: &[u8],
+    _validation: FieldValidation,
+) -> Result<Decoded, Status> {
     Err(Status::internal("not yet"))
 }
 

@@ -3,3 +3,7 @@
 mod object;
 
 pub use object::{Lookup, Object};
+
+/// The one store.
+#[derive(Debug)]
+pub struct Store {}

@@ -1,0 +1,96 @@
+use serde_json::Value;
+
+use crate::registry::Context;
+use crate::schema::Json;
+use crate::{Cause, Status};
+
+/// What a kind adds to the verbs that all kinds share, after `k8s.io/apiserver/pkg/registry/rest`'s strategies.
+///
+/// Objects are in the storage version, without kind and apiVersion. Metadata that every object has (name, uid, generation,
+/// timestamps, their validation) is the generic verbs' business.
+pub(crate) trait Strategy: Sync {
+    /// Fills in the defaults of the kind's version (`SetDefaults_*`), on create, update and patch.
+    fn default(&self, _object: &mut Json) {}
+
+    /// Sets or clears what a client may not choose on create (for example a Pod's status).
+    fn prepare_create(&self, _cx: &Context<'_>, _object: &mut Json) {}
+
+    /// Puts back what an update may not change silently (for example `status` on an update of the main resource).
+    fn prepare_update(&self, _cx: &Context<'_>, _object: &mut Json, _old: &Json) {}
+
+    /// What is wrong with a new object.
+    fn validate(&self, _object: &Json) -> Vec<Cause> {
+        Vec::new()
+    }
+
+    /// What is wrong with a change; called after [`Strategy::validate`].
+    fn validate_update(&self, _object: &Json, _old: &Json) -> Vec<Cause> {
+        Vec::new()
+    }
+
+    /// Whether `metadata.generation` counts changes of the spec.
+    fn has_generation(&self) -> bool {
+        false
+    }
+
+    /// Whether an update may create the object (`AllowCreateOnUpdate`).
+    fn create_on_update(&self) -> bool {
+        false
+    }
+
+    /// The fields that field selectors may name, beyond `metadata.name` and `metadata.namespace`, with their values.
+    fn fields(&self, _object: &Json) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// The names of [`Strategy::fields`], so that a selector on another one is refused.
+    fn field_labels(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Seconds between a delete without options and the removal (a scheduled Pod's grace period); 0: at once.
+    fn grace_period(&self, _object: &Json) -> i64 {
+        0
+    }
+
+    /// The columns kubectl prints.
+    fn columns(&self) -> &'static [Column] {
+        &[Column::NAME, Column::AGE]
+    }
+
+    /// The cells of one row, in the order of [`Strategy::columns`]. `object` has its metadata; `now` is in seconds since 1970.
+    fn cells(&self, object: &Json, now: i64) -> Vec<Value>;
+}
+
+/// A column of a `meta.k8s.io/v1` Table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    /// `string`, `integer`, …
+    pub(crate) kind: &'static str,
+    /// `name` for the first column, else empty.
+    pub(crate) format: &'static str,
+    /// 0 is always shown, 1 with `-o wide`.
+    pub(crate) priority: i32,
+}
+
+impl Column {
+    pub(crate) const NAME: Self = Self {
+        name: "Name",
+        kind: "string",
+        format: "name",
+        priority: 0,
+    };
+    pub(crate) const AGE: Self = Self {
+        name: "Age",
+        kind: "string",
+        format: "",
+        priority: 0,
+    };
+}
+
+/// A resource or subresource that is code rather than a stored object: a review, `serviceaccounts/token`, `pods/binding`.
+pub(crate) trait Special: Sync {
+    /// Answers a create; the returned object has kind and apiVersion. The status code is 201.
+    fn create(&self, cx: &Context<'_>, object: Json) -> Result<Json, Status>;
+}

@@ -1,0 +1,1 @@
+//! TLS, HTTP, content negotiation, discovery, and the one door that every request goes through.

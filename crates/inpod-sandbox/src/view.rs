@@ -1,0 +1,32 @@
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+/// The files of a projected volume by name, with their contents.
+pub type Files = BTreeMap<String, Vec<u8>>;
+
+/// What a process in a Pod sees that it would not see otherwise. Plain data: no way of showing it is named here.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct View {
+    /// Projected volumes by mount path, read-only for the process, in the kubelet's `..data` layout.
+    pub volumes: BTreeMap<PathBuf, Files>,
+    /// Variables to set (`Some`) or remove (`None`).
+    pub environment: BTreeMap<OsString, Option<OsString>>,
+    /// Names that resolve besides the machine's own, as lines of `/etc/hosts`.
+    pub hosts: Vec<(IpAddr, Vec<String>)>,
+    /// Addresses that lead elsewhere.
+    pub redirects: Vec<Redirect>,
+    /// Directories that are empty and private for the process, where they exist.
+    pub hidden: Vec<PathBuf>,
+}
+
+/// An address that leads elsewhere: a connection to `from` reaches `to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Redirect {
+    /// What the process connects to, for example 10.96.0.1:443.
+    pub from: SocketAddr,
+    /// Where the connection goes.
+    pub to: SocketAddr,
+}
