@@ -9,12 +9,14 @@ mod controllers;
 mod core;
 mod registry;
 pub mod schema;
+mod server;
 mod source;
 mod status;
 pub mod storage;
 mod user;
 mod wire;
 
+pub use server::{AdminCredentials, Options, Server, StartError};
 pub use source::{Source, SystemSource};
 pub use status::{Cause, Details, Reason, Status};
 pub use user::UserInfo;
