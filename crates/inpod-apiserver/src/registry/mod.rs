@@ -3,8 +3,10 @@
 //! The generic verbs are written once, over [`crate::schema::Resource`]; what a kind adds is its [`Strategy`]
 //! (`registry/kinds/`), and what is no object at all (reviews, token requests) is a [`Special`] on its row.
 
+pub(crate) mod json;
 mod kinds;
 mod strategy;
+pub(crate) mod table;
 
 use std::sync::Arc;
 
@@ -16,7 +18,9 @@ use crate::schema::{Json, Resource, Subresource};
 use crate::storage::Object;
 use crate::{Status, UserInfo};
 
-pub(crate) use kinds::{special, strategy};
+pub(crate) use kinds::{
+    name_problems, served, served_as_stored, served_item, special, strategy, to_storage,
+};
 pub(crate) use strategy::{Column, Special, Strategy};
 
 /// One request past authentication and authorization, on its way through admission and registry.

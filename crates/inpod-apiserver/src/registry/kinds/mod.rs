@@ -1,9 +1,16 @@
-//! The kinds that need more than their table row.
+//! The kinds that need more than their table row, one file each.
+
+mod age;
+mod event_versions;
+mod field;
+mod names;
 
 use serde_json::Value;
 
-use crate::registry::{Special, Strategy};
+use crate::registry::{Column, Special, Strategy};
 use crate::schema::{Json, Resource, Subresource};
+
+pub(crate) use names::name_problems;
 
 /// What `resource` adds to the generic verbs.
 pub(crate) fn strategy(_resource: &Resource) -> &'static dyn Strategy {
@@ -18,10 +25,79 @@ pub(crate) fn special(
     None
 }
 
+/// A body of `resource` as it is stored: in the storage version, without kind and apiVersion.
+pub(crate) fn to_storage(resource: &Resource, mut object: Json) -> Json {
+    object.shift_remove("kind");
+    object.shift_remove("apiVersion");
+    if is_events_v1(resource) {
+        event_versions::to_core(&mut object);
+    }
+    object
+}
+
+/// A stored object as `resource` serves it, with kind and apiVersion in front.
+pub(crate) fn served(resource: &Resource, stored: Json) -> Json {
+    let mut object = Json::new();
+    object.insert("kind".to_owned(), resource.kind.into());
+    object.insert("apiVersion".to_owned(), api_version(resource).into());
+    object.extend(served_item(resource, stored));
+    object
+}
+
+/// A stored object as `resource` serves it in a list, where items have no kind and apiVersion.
+pub(crate) fn served_item(resource: &Resource, mut stored: Json) -> Json {
+    if is_events_v1(resource) {
+        event_versions::from_core(&mut stored);
+    }
+    stored
+}
+
+/// Whether `resource` serves stored objects as they are, so that their bytes can be passed on.
+pub(crate) fn served_as_stored(resource: &Resource) -> bool {
+    !is_events_v1(resource)
+}
+
+fn is_events_v1(resource: &Resource) -> bool {
+    resource.group == "events.k8s.io" && resource.name == "events"
+}
+
+fn api_version(resource: &Resource) -> String {
+    if resource.group.is_empty() {
+        resource.version.to_owned()
+    } else {
+        format!("{}/{}", resource.group, resource.version)
+    }
+}
+
+/// A kind that adds nothing: name and age are all it shows.
 struct Plain;
 
 impl Strategy for Plain {
-    fn cells(&self, _object: &Json, _now: i64) -> Vec<Value> {
-        Vec::new()
+    fn cells(&self, object: &Json, now: i64) -> Vec<Value> {
+        vec![name(object), age::age(object, now)]
+    }
+}
+
+/// The first cell of most rows.
+fn name(object: &Json) -> Value {
+    use crate::registry::json::Fields as _;
+    object.text("metadata.name").into()
+}
+
+/// A column that is always shown.
+const fn column(name: &'static str) -> Column {
+    Column {
+        name,
+        kind: "string",
+        format: "",
+        priority: 0,
+    }
+}
+
+/// A column that `-o wide` shows.
+const fn wide(name: &'static str) -> Column {
+    Column {
+        priority: 1,
+        ..column(name)
     }
 }
