@@ -1,8 +1,14 @@
 //! What Kubernetes publishes about its kinds, as tables, and the codecs that walk them.
 
+mod lookup;
+#[rustfmt::skip]
+mod tables;
+
 use serde_json::{Map, Value};
 
 use crate::Status;
+
+pub use lookup::{bootstrap_roles, by_kind, group_versions, resource, resources, type_of};
 
 /// An object, a list or an options struct as JSON, keys in the order of the Go struct.
 pub type Json = Map<String, Value>;
@@ -49,6 +55,18 @@ pub struct Subresource {
     pub verbs: &'static [&'static str],
 }
 
+/// The versions of one group that are served.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GroupVersions {
+    /// The API group, empty for the core group.
+    pub group: &'static str,
+    /// The versions, in the order of `/apis`.
+    pub versions: &'static [&'static str],
+    /// The version that discovery recommends.
+    pub preferred: &'static str,
+}
+
 /// What is done about fields that the kind does not have: the `fieldValidation` parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FieldValidation {
@@ -73,23 +91,6 @@ pub struct Decoded {
     pub value: Json,
     /// What [`FieldValidation::Warn`] has to say, one entry a header.
     pub warnings: Vec<String>,
-}
-
-/// Every resource this server serves.
-pub fn resources() -> &'static [Resource] {
-    &[]
-}
-
-/// The resource at `/apis/{group}/{version}/{name}` (`/api/{version}/{name}` with an empty group).
-pub fn resource(group: &str, version: &str, name: &str) -> Option<&'static Resource> {
-    resources()
-        .iter()
-        .find(|r| r.group == group && r.version == version && r.name == name)
-}
-
-/// The type of a kind.
-pub fn type_of(_group: &str, _version: &str, _kind: &str) -> Option<Type> {
-    None
 }
 
 /// Decodes a JSON body of type `ty`: unknown and duplicate fields as `validation` says, wrong types as Go's decoder does.
