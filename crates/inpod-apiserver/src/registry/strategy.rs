@@ -53,6 +53,19 @@ pub(crate) trait Strategy: Sync {
         0
     }
 
+    /// Whether a delete is answered with the object rather than with a Status (`ReturnDeletedObject`).
+    fn returns_deleted(&self) -> bool {
+        false
+    }
+
+    /// Whether more than `metadata.finalizers` keeps an object that is being deleted (a namespace's `spec.finalizers`).
+    fn is_held(&self, _object: &Json) -> bool {
+        false
+    }
+
+    /// What changes on a held object when its deletion begins (a namespace's phase becomes Terminating).
+    fn prepare_delete(&self, _object: &mut Json) {}
+
     /// The columns kubectl prints.
     fn columns(&self) -> &'static [Column] {
         &[Column::NAME, Column::AGE]

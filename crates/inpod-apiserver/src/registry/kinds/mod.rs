@@ -2,8 +2,8 @@
 
 mod age;
 mod event_versions;
-mod field;
-mod names;
+pub(crate) mod field;
+pub(crate) mod names;
 
 use serde_json::Value;
 

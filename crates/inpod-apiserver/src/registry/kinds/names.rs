@@ -125,14 +125,14 @@ fn is_subdomain(value: &str) -> bool {
     value.split('.').all(is_label)
 }
 
-fn longer_than(value: &str, limit: usize, unit: &str) -> Vec<String> {
+pub(crate) fn longer_than(value: &str, limit: usize, unit: &str) -> Vec<String> {
     if value.len() <= limit {
         return Vec::new();
     }
     vec![format!("must be no more than {limit} {unit}")]
 }
 
-fn regex_error(rule: &str, regex: &str, examples: &[&str]) -> String {
+pub(crate) fn regex_error(rule: &str, regex: &str, examples: &[&str]) -> String {
     let examples: Vec<String> = examples.iter().map(|e| format!("'{e}', ")).collect();
     format!(
         "{rule} (e.g. {}regex used for validation is '{regex}')",
