@@ -7,6 +7,7 @@ mod admission;
 mod auth;
 mod controllers;
 mod core;
+mod pki;
 mod registry;
 pub mod schema;
 mod server;
