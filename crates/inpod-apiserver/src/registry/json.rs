@@ -218,6 +218,11 @@ pub(crate) mod tests {
         }
     }
 
+    /// The object as indented JSON, for snapshots.
+    pub(crate) fn pretty(object: Json) -> String {
+        format!("{:#}", Value::Object(object))
+    }
+
     #[test]
     fn absent_null_and_mistyped_fields_read_as_zero() {
         let o = object(json!({"spec": {"nodeName": null, "n": "7", "list": {}}, "status": 3}));

@@ -4,6 +4,7 @@ mod age;
 mod event_versions;
 pub(crate) mod field;
 pub(crate) mod names;
+mod pods;
 
 use serde_json::Value;
 
@@ -13,16 +14,23 @@ use crate::schema::{Json, Resource, Subresource};
 pub(crate) use names::name_problems;
 
 /// What `resource` adds to the generic verbs.
-pub(crate) fn strategy(_resource: &Resource) -> &'static dyn Strategy {
-    &Plain
+pub(crate) fn strategy(resource: &Resource) -> &'static dyn Strategy {
+    match resource.storage {
+        ("", "pods") => &pods::Pods,
+        _ => &Plain,
+    }
 }
 
 /// The code behind a resource or subresource that is no stored object.
 pub(crate) fn special(
-    _resource: &Resource,
-    _subresource: Option<&Subresource>,
+    resource: &Resource,
+    subresource: Option<&Subresource>,
 ) -> Option<&'static dyn Special> {
-    None
+    let subresource = subresource.map_or("", |s| s.name);
+    Some(match (resource.group, resource.name, subresource) {
+        ("", "pods", "binding") => &pods::Binding,
+        _ => return None,
+    })
 }
 
 /// A body of `resource` as it is stored: in the storage version, without kind and apiVersion.

@@ -1,0 +1,223 @@
+//! Pods.
+
+mod binding;
+mod defaults;
+mod print;
+mod qos;
+mod validate;
+
+use serde_json::{Value, json};
+
+use super::{column, field, wide};
+use crate::Cause;
+use crate::registry::json::Fields as _;
+use crate::registry::{Column, Context, Strategy};
+use crate::schema::Json;
+
+pub(super) use binding::Binding;
+
+/// The strategy of Pods.
+pub(super) struct Pods;
+
+/// The lists of a Pod's spec that hold containers.
+const CONTAINER_LISTS: [&str; 3] = [
+    "spec.initContainers",
+    "spec.containers",
+    "spec.ephemeralContainers",
+];
+
+impl Strategy for Pods {
+    fn default(&self, pod: &mut Json) {
+        defaults::set(pod);
+    }
+
+    fn prepare_create(&self, cx: &Context<'_>, pod: &mut Json) {
+        start(pod, &cx.core.source.timestamp());
+    }
+
+    fn prepare_update(&self, cx: &Context<'_>, pod: &mut Json, old: &Json) {
+        match cx.subresource.map(|s| s.name) {
+            Some("status") => keep_all_but_status(pod, old),
+            _ => pod.put_back("status", old),
+        }
+    }
+
+    fn validate(&self, pod: &Json) -> Vec<Cause> {
+        validate::create(pod)
+    }
+
+    fn validate_update(&self, pod: &Json, old: &Json) -> Vec<Cause> {
+        let mut causes = validate::update(pod, old);
+        causes.extend(field::immutable(
+            "status.qosClass",
+            pod.at("status.qosClass"),
+            old.at("status.qosClass"),
+        ));
+        causes
+    }
+
+    fn has_generation(&self) -> bool {
+        true
+    }
+
+    fn fields(&self, pod: &Json) -> Vec<(&'static str, String)> {
+        let ip = pod.objects("status.podIPs").next();
+        let ip = ip.map(|ip| ip.text("ip")).unwrap_or_default();
+        let host_network = pod.boolean("spec.hostNetwork").unwrap_or_default();
+        LABELS
+            .iter()
+            .map(|&path| {
+                let value = match path {
+                    "status.podIP" | "status.podIPs" => ip.to_owned(),
+                    "spec.hostNetwork" => host_network.to_string(),
+                    _ => pod.text(path).to_owned(),
+                };
+                (path, value)
+            })
+            .collect()
+    }
+
+    fn field_labels(&self) -> &'static [&'static str] {
+        &LABELS
+    }
+
+    fn grace_period(&self, pod: &Json) -> i64 {
+        let unscheduled = pod.text("spec.nodeName").is_empty();
+        if unscheduled || matches!(pod.text("status.phase"), "Succeeded" | "Failed") {
+            return 0;
+        }
+        match pod.int("spec.terminationGracePeriodSeconds") {
+            Some(..0) => 1,
+            Some(period) => period,
+            None => 0,
+        }
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const COLUMNS: &[Column] = &[
+            Column::NAME,
+            column("Ready"),
+            column("Status"),
+            column("Restarts"),
+            Column::AGE,
+            wide("IP"),
+            wide("Node"),
+            wide("Nominated Node"),
+            wide("Readiness Gates"),
+        ];
+        COLUMNS
+    }
+
+    fn cells(&self, pod: &Json, now: i64) -> Vec<Value> {
+        print::cells(pod, now)
+    }
+}
+
+const LABELS: [&str; 9] = [
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "spec.serviceAccountName",
+    "spec.hostNetwork",
+    "status.phase",
+    "status.podIP",
+    "status.podIPs",
+    "status.nominatedNodeName",
+];
+
+/// The status a new Pod starts with.
+fn start(pod: &mut Json, now: &str) {
+    let mut status = Json::new();
+    status.put("phase", "Pending");
+    if !pod.is_empty_at("spec.schedulingGates") {
+        let gated = json!({
+            "type": "PodScheduled",
+            "status": "False",
+            "lastProbeTime": null,
+            "lastTransitionTime": now,
+            "reason": "SchedulingGated",
+            "message": "Scheduling is blocked due to non-empty scheduling gates",
+        });
+        status.list_mut("conditions").push(gated);
+    }
+    status.put("qosClass", qos::class(pod));
+    pod.put("status", status);
+}
+
+/// What an update of `status` leaves alone. Owner references stay because old kubelets corrupt them.
+fn keep_all_but_status(pod: &mut Json, old: &Json) {
+    pod.put_back("spec", old);
+    pod.put_back("metadata.ownerReferences", old);
+    pod.put_back("metadata.deletionTimestamp", old);
+    if pod.text("status.qosClass").is_empty() {
+        pod.put_back("status.qosClass", old);
+    }
+    defaults::sync_pod_ips(pod);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::json::tests::object;
+
+    #[test]
+    fn only_a_scheduled_pod_that_runs_gets_time_to_stop() {
+        let pod = |node: &str, phase: &str| {
+            object(json!({
+                "spec": {"nodeName": node, "terminationGracePeriodSeconds": 30},
+                "status": {"phase": phase},
+            }))
+        };
+        assert_eq!(Pods.grace_period(&pod("n", "Running")), 30);
+        assert_eq!(Pods.grace_period(&pod("", "Pending")), 0);
+        assert_eq!(Pods.grace_period(&pod("n", "Succeeded")), 0);
+        assert_eq!(Pods.grace_period(&pod("n", "Failed")), 0);
+    }
+
+    #[test]
+    fn a_new_pod_has_only_the_status_we_give_it() {
+        let mut pod = object(json!({
+            "spec": {"containers": [{"name": "a"}]},
+            "status": {"phase": "Running", "podIP": "10.0.0.1"},
+        }));
+        start(&mut pod, "");
+        assert_eq!(
+            pod["status"],
+            json!({"phase": "Pending", "qosClass": "BestEffort"})
+        );
+    }
+
+    #[test]
+    fn a_status_update_changes_no_spec_and_no_owner() {
+        let old = object(json!({
+            "metadata": {"name": "p", "ownerReferences": [{"name": "o"}]},
+            "spec": {"nodeName": "n"},
+            "status": {"qosClass": "Burstable"},
+        }));
+        let mut new = object(json!({
+            "metadata": {"name": "p", "labels": {"a": "b"}},
+            "spec": {"nodeName": "m"},
+            "status": {"phase": "Running", "podIP": "10.0.0.1"},
+        }));
+        keep_all_but_status(&mut new, &old);
+        assert_eq!(new["spec"], old["spec"]);
+        assert_eq!(new["metadata"]["ownerReferences"], json!([{"name": "o"}]));
+        assert_eq!(new["metadata"]["labels"], json!({"a": "b"}));
+        assert_eq!(new["status"]["qosClass"], "Burstable");
+        assert_eq!(new["status"]["podIPs"], json!([{"ip": "10.0.0.1"}]));
+    }
+
+    #[test]
+    fn selectors_can_name_node_phase_and_address() {
+        let pod = object(json!({
+            "spec": {"nodeName": "n"},
+            "status": {"phase": "Running", "podIPs": [{"ip": "10.0.0.1"}]},
+        }));
+        let fields = Pods.fields(&pod);
+        let value = |name: &str| fields.iter().find(|f| f.0 == name).map(|f| f.1.as_str());
+        assert_eq!(value("spec.nodeName"), Some("n"));
+        assert_eq!(value("status.podIP"), Some("10.0.0.1"));
+        assert_eq!(value("spec.hostNetwork"), Some("false"));
+        assert_eq!(value("spec.restartPolicy"), Some(""));
+    }
+}
