@@ -9,7 +9,6 @@
 use std::collections::BTreeMap;
 
 use http::HeaderMap;
-use http::request::Parts;
 use inpod::RequestInfo;
 
 use super::quote::quoted;
@@ -31,13 +30,16 @@ const NODE_NAME: &str = "authentication.kubernetes.io/node-name";
 const MANY: usize = 4;
 
 /// Who the request is made as: `requestor`, or who its headers name.
-pub(super) fn apply(parts: &Parts, requestor: UserInfo, rbac: &Rbac) -> Result<UserInfo, Status> {
-    let Some(wanted) = wanted(&parts.headers)? else {
+pub(super) fn apply(
+    headers: &HeaderMap,
+    info: &RequestInfo,
+    requestor: UserInfo,
+    rbac: &Rbac,
+) -> Result<UserInfo, Status> {
+    let Some(wanted) = wanted(headers)? else {
         return Ok(requestor);
     };
-    let info = RequestInfo::parse(&parts.method, &parts.uri)
-        .map_err(|error| Status::bad_request(error.to_string()))?;
-    let asked = Attributes::of(&info);
+    let asked = Attributes::of(info);
     let mut refused = None;
     for mode in Mode::ALL {
         if !mode.applies(&requestor, &wanted) {

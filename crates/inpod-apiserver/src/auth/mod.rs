@@ -15,6 +15,7 @@ mod x509;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName};
 use http::request::Parts;
+use inpod::RequestInfo;
 
 use crate::{Status, UserInfo};
 
@@ -31,7 +32,8 @@ const UNAUTHENTICATED: &str = "system:unauthenticated";
 #[derive(Debug, Clone)]
 pub(crate) struct InProcess(pub(crate) UserInfo);
 
-/// Authenticates a request, then applies its `Impersonate-*` headers, which need a permission of their own.
+/// Authenticates a request, then applies its `Impersonate-*` headers, which need a permission of their own (since v1.36 one that
+/// may depend on what the request asks).
 ///
 /// The chain: [`InProcess`], client certificate ([`PeerCertificates`]), bearer token (scheme in any case), anonymous. The first
 /// credential that is good decides, and a bad one beside it does no harm; only bad ones do not make an anonymous request.
@@ -41,10 +43,12 @@ pub(crate) struct InProcess(pub(crate) UserInfo);
 /// uid or extra of nobody.
 pub(crate) fn authenticate(
     parts: &Parts,
+    info: &RequestInfo,
     tokens: &Tokens,
     rbac: &Rbac,
 ) -> Result<UserInfo, Status> {
-    impersonation::apply(parts, requestor(parts, tokens)?, rbac)
+    let requestor = requestor(parts, tokens)?;
+    impersonation::apply(&parts.headers, info, requestor, rbac)
 }
 
 /// Takes the credentials out of `headers`, so that nobody further down can log or use them: `Authorization`, `Impersonate-*`, and

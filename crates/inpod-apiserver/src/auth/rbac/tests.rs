@@ -328,10 +328,21 @@ prop_compose! {
 fn valid_rule() -> impl Strategy<Value = Rule> {
     (any_rule(), any::<bool>()).prop_map(|(rule, about_paths)| {
         if about_paths {
-            let Rule { verbs, non_resource_urls, .. } = rule;
-            Rule { verbs, non_resource_urls, ..Rule::default() }
+            let Rule {
+                verbs,
+                non_resource_urls,
+                ..
+            } = rule;
+            Rule {
+                verbs,
+                non_resource_urls,
+                ..Rule::default()
+            }
         } else {
-            Rule { non_resource_urls: Vec::new(), ..rule }
+            Rule {
+                non_resource_urls: Vec::new(),
+                ..rule
+            }
         }
     })
 }
