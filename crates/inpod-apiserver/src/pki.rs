@@ -282,3 +282,6 @@ impl fmt::Debug for PemPair {
         f.debug_struct("PemPair").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

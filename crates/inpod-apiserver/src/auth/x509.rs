@@ -60,7 +60,7 @@ impl PeerCertificates {
     }
 
     /// Who the certificate stands for at the time of a request; None where it names nobody.
-    pub(super) fn user(&self, now: SystemTime) -> Result<Option<UserInfo>, Refused> {
+    pub(crate) fn user(&self, now: SystemTime) -> Result<Option<UserInfo>, Refused> {
         let identity = self.0.as_ref().map_err(Refused::clone)?;
         if now < identity.not_before || now > identity.not_after {
             return Err(Refused::Expired);
