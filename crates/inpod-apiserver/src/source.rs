@@ -65,3 +65,8 @@ pub(crate) fn rfc3339(time: SystemTime) -> String {
         .map(|t| t.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
         .unwrap_or_default()
 }
+
+/// `time` in whole seconds since 1970.
+pub(crate) fn unix_seconds(time: SystemTime) -> i64 {
+    jiff::Timestamp::try_from(time).map_or(0, jiff::Timestamp::as_second)
+}

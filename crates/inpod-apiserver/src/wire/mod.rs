@@ -1,1 +1,30 @@
 //! TLS, HTTP, content negotiation, discovery, and the one door that every request goes through.
+
+mod body;
+mod discovery;
+mod door;
+mod drain;
+mod encode;
+mod indent;
+mod input;
+mod listener;
+mod negotiate;
+mod paths;
+mod query;
+mod reply;
+mod watch;
+
+pub(crate) use body::Body;
+pub(crate) use door::Door;
+pub(crate) use drain::{Drain, Drainer};
+pub(crate) use listener::serve;
+pub(crate) use reply::Response;
+
+/// `group/version`, or the bare version in the core group.
+fn api_version(group: &str, version: &str) -> String {
+    if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    }
+}

@@ -1,0 +1,275 @@
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Buf;
+use futures_util::FutureExt as _;
+use http::header::CACHE_CONTROL;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Request};
+use inpod::RequestInfo;
+use serde_json::Value;
+
+use super::negotiate::{Endpoint, Form};
+use super::reply::{self, Response};
+use super::{Drain, encode, input, paths, query, watch};
+use crate::core::Core;
+use crate::registry::{self, Answer, Context, Input};
+use crate::schema::{self, Resource, Subresource};
+use crate::source::unix_seconds;
+use crate::storage::Lookup as _;
+use crate::{Cause, Status, UserInfo, auth};
+
+const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
+const WARNING: HeaderName = HeaderName::from_static("warning");
+
+/// How often a Pod's creation looks again for the account `default` of a namespace that is being set up, and how long it waits
+/// in between, after kube-apiserver's ServiceAccount admission.
+const ACCOUNT_TRIES: u32 = 10;
+const ACCOUNT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The one way in: every request, from the network or from inside this process, is authenticated, authorized, admitted and
+/// carried out here.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(super) core: Arc<Core>,
+    /// Where the server is reached.
+    pub(super) address: SocketAddr,
+    drain: Drain,
+}
+
+/// What of a request names the stored thing.
+struct Target {
+    resource: &'static Resource,
+    subresource: Option<&'static Subresource>,
+}
+
+impl Door {
+    pub(crate) fn new(core: Arc<Core>, address: SocketAddr, drain: Drain) -> Self {
+        Self {
+            core,
+            address,
+            drain,
+        }
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// Answers a request; what goes wrong is a Status in the answer.
+    pub(crate) async fn handle<B>(&self, request: Request<B>) -> Response
+    where
+        B: http_body::Body<Data: Buf, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+    {
+        let (parts, body) = request.into_parts();
+        let answered = AssertUnwindSafe(self.answer(&parts, body))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_panic| {
+                tracing::error!(method = %parts.method, path = parts.uri.path(), "a request made the server panic");
+                Err(Status::internal(
+                    "This request caused apiserver to panic. Look in the logs for details.",
+                ))
+            });
+        let mut response = answered.unwrap_or_else(|status| reply::error(&parts, &status));
+        let headers = response.headers_mut();
+        headers.insert(AUDIT_ID, self.audit_id(&parts));
+        headers
+            .entry(CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-cache, private"));
+        response
+    }
+
+    async fn answer<B>(&self, parts: &Parts, body: B) -> Result<Response, Status>
+    where
+        B: http_body::Body<Data: Buf, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+    {
+        let info = RequestInfo::parse(&parts.method, &parts.uri)
+            .map_err(|error| Status::bad_request(error.to_string()))?;
+        let user = auth::authenticate(parts, &self.core.tokens, &self.core.rbac)?;
+        self.core.rbac.authorize(&user, &info)?;
+        if !info.is_resource_request {
+            return paths::serve(self, parts, &info.path);
+        }
+        if !is_served(&info) {
+            return Ok(reply::page_not_found());
+        }
+        let target = Target::of(&info)?;
+        self.resource(parts, body, &info, &user, &target).await
+    }
+
+    /// A request for a resource that there is, by a user who may.
+    async fn resource<B>(
+        &self,
+        parts: &Parts,
+        body: B,
+        info: &RequestInfo,
+        user: &UserInfo,
+        target: &Target,
+    ) -> Result<Response, Status>
+    where
+        B: http_body::Body<Data: Buf, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+    {
+        let form = Form::negotiate(parts, Endpoint::Resource)?;
+        let body = match info.verb.as_str() {
+            "get" | "list" | "watch" => bytes::Bytes::new(),
+            _ => input::read(body).await?,
+        };
+        let (input, warnings) = input::decode(
+            parts,
+            &info.verb,
+            target.resource,
+            target.subresource,
+            &body,
+        )?;
+        let query = parts.uri.query().unwrap_or_default();
+        let dry_run = dry_run(&info.verb, query, &input)?;
+        if info.verb == "create" && target.is_pods() {
+            self.wait_for_account(&info.namespace, &input).await;
+        }
+        let context = Context {
+            core: &self.core,
+            info,
+            user,
+            resource: target.resource,
+            subresource: target.subresource,
+            dry_run,
+        };
+        let answer = registry::serve(context, query, input)?;
+        let now = unix_seconds(self.core.source.now());
+        let mut response = match answer {
+            Answer::Object(code, resource, object) => {
+                encode::object(parts, form, code, resource, &object, now)?
+            }
+            Answer::Value(code, value) => encode::value(form, code, value),
+            Answer::List(list) => encode::list(parts, form, list, now)?,
+            Answer::Watch(watch) => {
+                watch::stream(parts, form, watch, &self.core, self.drain.clone())?
+            }
+        };
+        for warning in warnings {
+            // RFC 7234, 5.5: code, agent (none), and the text as a quoted string.
+            let text = warning.replace('\\', "\\\\").replace('"', "\\\"");
+            if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{text}\"")) {
+                response.headers_mut().append(WARNING, value);
+            }
+        }
+        Ok(response)
+    }
+
+    /// Waits while a Pod's namespace has no account `default` yet: it is made just after the namespace, and who creates both in
+    /// one go is not to see that.
+    async fn wait_for_account(&self, namespace: &str, input: &Input) {
+        let Input::Object(pod) = input else { return };
+        let account = pod
+            .get("spec")
+            .and_then(|spec| spec.get("serviceAccountName"))
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        if !matches!(account, "" | "default") {
+            return;
+        }
+        let store = &self.core.store;
+        for _ in 0..ACCOUNT_TRIES {
+            if store
+                .get("", "serviceaccounts", namespace, "default")
+                .is_some()
+                || store.get("", "namespaces", "", namespace).is_none()
+            {
+                return;
+            }
+            tokio::time::sleep(ACCOUNT_PAUSE).await;
+        }
+    }
+
+    /// The caller's own `Audit-ID`, within reason, or a new one.
+    fn audit_id(&self, parts: &Parts) -> HeaderValue {
+        match parts.headers.get(AUDIT_ID) {
+            Some(id) if !id.is_empty() && id.len() <= 64 => id.clone(),
+            _ => HeaderValue::from_str(&self.core.source.uid())
+                .unwrap_or(HeaderValue::from_static("")),
+        }
+    }
+}
+
+impl Target {
+    fn of(info: &RequestInfo) -> Result<Self, Status> {
+        let resource = schema::resource(&info.api_group, &info.api_version, &info.resource)
+            .ok_or_else(Status::no_such_resource)?;
+        let subresource = match info.subresource.as_str() {
+            "" => None,
+            name => Some(
+                resource
+                    .subresources
+                    .iter()
+                    .find(|s| s.name == name)
+                    .ok_or_else(Status::no_such_resource)?,
+            ),
+        };
+        // A namespace is in a namespace of its own name, as far as its path goes.
+        let in_namespace = !info.namespace.is_empty() && info.resource != "namespaces";
+        let across_namespaces = resource.namespaced && !in_namespace;
+        if (!resource.namespaced && in_namespace) || (across_namespaces && !info.name.is_empty()) {
+            return Err(Status::no_such_resource());
+        }
+        let verbs = subresource.map_or(resource.verbs, |s| s.verbs);
+        let readable = matches!(info.verb.as_str(), "list" | "watch");
+        if !verbs.contains(&info.verb.as_str()) || (across_namespaces && !readable) {
+            return Err(Status::method_not_allowed());
+        }
+        Ok(Self {
+            resource,
+            subresource,
+        })
+    }
+
+    fn is_pods(&self) -> bool {
+        self.subresource.is_none() && self.resource.group.is_empty() && self.resource.name == "pods"
+    }
+}
+
+/// Whether there is anything at all in the group and version.
+fn is_served(info: &RequestInfo) -> bool {
+    schema::resources()
+        .iter()
+        .any(|r| r.group == info.api_group && r.version == info.api_version)
+}
+
+/// Whether everything is to happen but the write: `dryRun=All` in the query or, for a delete, in its body.
+///
+/// # Errors
+/// 422 for any other value: not to write is a promise.
+fn dry_run(verb: &str, query: &str, input: &Input) -> Result<bool, Status> {
+    let kind = match verb {
+        "create" => "CreateOptions",
+        "update" => "UpdateOptions",
+        "patch" => "PatchOptions",
+        "delete" | "deletecollection" => "DeleteOptions",
+        _ => return Ok(false),
+    };
+    let mut values: Vec<String> = query::pairs(query)
+        .filter(|(key, value)| key == "dryRun" && !value.is_empty())
+        .map(|(_, value)| value.into_owned())
+        .collect();
+    if let ("DeleteOptions", Input::Object(options)) = (kind, input) {
+        let listed = options.get("dryRun").and_then(Value::as_array);
+        values.extend(
+            listed
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(str::to_owned),
+        );
+    }
+    if let Some(other) = values.iter().find(|value| *value != "All") {
+        let cause = Cause::new(
+            "FieldValueNotSupported",
+            "dryRun",
+            format!("Unsupported value: {other:?}: supported values: \"All\""),
+        );
+        return Err(Status::invalid("meta.k8s.io", kind, "", vec![cause]));
+    }
+    Ok(!values.is_empty())
+}

@@ -1,0 +1,298 @@
+//! Request bodies, read up to a limit and decoded by their Content-Type.
+
+use bytes::{Buf, Bytes};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http_body_util::{BodyExt as _, Limited};
+use serde::Deserialize;
+
+use super::{api_version, query};
+use crate::registry::Input;
+use crate::schema::{self, Decoded, FieldValidation, Json, Resource, Subresource};
+use crate::{Cause, Reason, Status};
+
+/// The largest body, in bytes: what kube-apiserver takes, twice etcd's largest request.
+const LIMIT: usize = 3 << 20;
+
+const JSON_PATCH: &str = "application/json-patch+json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
+/// A body's media type.
+#[derive(Clone, Copy)]
+enum Format {
+    Json,
+    Yaml,
+    Protobuf,
+}
+
+/// Reads the whole body.
+///
+/// # Errors
+/// 413 where it is longer than 3 MiB; 400 where it breaks off.
+pub(super) async fn read<B>(body: B) -> Result<Bytes, Status>
+where
+    B: http_body::Body<Data: Buf, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+{
+    match Limited::new(body, LIMIT).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(Status::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            Reason::RequestEntityTooLarge,
+            format!("Request entity too large: limit is {LIMIT}"),
+        )),
+        Err(error) => Err(Status::bad_request(error.to_string())),
+    }
+}
+
+/// Decodes `body` into what `verb` takes, and says what there is to warn about.
+///
+/// # Errors
+/// 415 for a Content-Type that the verb does not take, 400 for a body that is not of its type, 422 for an unknown
+/// `fieldValidation`.
+pub(super) fn decode(
+    parts: &Parts,
+    verb: &str,
+    resource: &Resource,
+    subresource: Option<&Subresource>,
+    body: &[u8],
+) -> Result<(Input, Vec<String>), Status> {
+    match verb {
+        "create" | "update" => {
+            let validation = field_validation(parts, verb)?;
+            let format = format(parts)?;
+            let expected = Expected::of(resource, subresource);
+            let decoded = expected.decode(format, body, validation)?;
+            Ok((Input::Object(decoded.value), decoded.warnings))
+        }
+        "patch" => {
+            field_validation(parts, verb)?;
+            Ok((patch(parts, body)?, Vec::new()))
+        }
+        "delete" | "deletecollection" if !body.is_empty() => {
+            let format = format(parts)?;
+            Ok((Input::Object(delete_options(format, body)?), Vec::new()))
+        }
+        _ => Ok((Input::Empty, Vec::new())),
+    }
+}
+
+/// The kind a body is to have.
+struct Expected<'a> {
+    group: &'a str,
+    version: &'a str,
+    kind: &'a str,
+}
+
+impl<'a> Expected<'a> {
+    fn of(resource: &'a Resource, subresource: Option<&'a Subresource>) -> Self {
+        match subresource.map(|s| s.kind) {
+            Some((group, version, kind)) if !kind.is_empty() => Self {
+                group,
+                version,
+                kind,
+            },
+            _ => Self {
+                group: resource.group,
+                version: resource.version,
+                kind: resource.kind,
+            },
+        }
+    }
+
+    fn decode(
+        &self,
+        format: Format,
+        body: &[u8],
+        validation: FieldValidation,
+    ) -> Result<Decoded, Status> {
+        let ty = schema::type_of(self.group, self.version, self.kind).ok_or_else(|| {
+            Status::internal(format_args!(
+                "no type for kind {:?} of {:?}",
+                self.kind,
+                api_version(self.group, self.version)
+            ))
+        })?;
+        let decoded = match format {
+            Format::Json => schema::decode_json(ty, body, validation),
+            Format::Yaml => schema::decode_yaml(ty, body, validation),
+            Format::Protobuf => schema::decode_protobuf(body).map(|value| Decoded {
+                value,
+                warnings: Vec::new(),
+            }),
+        };
+        match decoded {
+            Ok(decoded) => {
+                self.check(&TypeMeta::of(&decoded.value))?;
+                Ok(decoded)
+            }
+            Err(status) => {
+                // An object of another kind is told so, rather than what of it does not fit this one.
+                if let Format::Json = format
+                    && let Ok(meta) = serde_json::from_slice::<TypeMeta>(body)
+                {
+                    self.check(&meta)?;
+                }
+                Err(status)
+            }
+        }
+    }
+
+    /// Whether a body of that kind is meant for here; what it leaves out is taken from the request.
+    fn check(&self, meta: &TypeMeta) -> Result<(), Status> {
+        let expected = api_version(self.group, self.version);
+        let kind_fits = meta.kind.is_empty() || meta.kind == self.kind;
+        let version_fits = meta.api_version.is_empty() || meta.api_version == expected;
+        if kind_fits && version_fits {
+            return Ok(());
+        }
+        let kind = if meta.kind.is_empty() {
+            self.kind
+        } else {
+            &meta.kind
+        };
+        let (group, version) = match meta.api_version.split_once('/') {
+            Some((group, version)) => (group, version),
+            None if meta.api_version.is_empty() => (self.group, self.version),
+            None => ("", meta.api_version.as_str()),
+        };
+        if schema::type_of(group, version, kind).is_none() {
+            return Err(Status::bad_request(format!(
+                "{kind} in version {version:?} cannot be handled as a {}: no kind {kind:?} is registered for version {:?} \
+                 in scheme \"pkg/api/legacyscheme/scheme.go:30\"",
+                self.kind,
+                api_version(group, version),
+            )));
+        }
+        if kind_fits {
+            return Err(Status::bad_request(format!(
+                "the API version in the data ({}) does not match the expected API version ({expected})",
+                meta.api_version
+            )));
+        }
+        Err(Status::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {}: converting ({version}.{kind}) to ({}.{}): unknown conversion",
+            self.kind,
+            internal_package(self.group),
+            self.kind,
+        )))
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct TypeMeta {
+    kind: String,
+    #[serde(rename = "apiVersion")]
+    api_version: String,
+}
+
+impl TypeMeta {
+    fn of(object: &Json) -> Self {
+        let text = |key| {
+            object
+                .get(key)
+                .and_then(serde_json::Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        Self {
+            kind: text("kind"),
+            api_version: text("apiVersion"),
+        }
+    }
+}
+
+/// The Go package of a group's internal types, which messages about conversions name.
+fn internal_package(group: &str) -> &str {
+    match group {
+        "" => "core",
+        "rbac.authorization.k8s.io" => "rbac",
+        group => group.split('.').next().unwrap_or(group),
+    }
+}
+
+fn patch(parts: &Parts, body: &[u8]) -> Result<Input, Status> {
+    let parse = || {
+        serde_json::from_slice(body)
+            .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))
+    };
+    match media_type(parts) {
+        JSON_PATCH => Ok(Input::JsonPatch(parse()?)),
+        MERGE_PATCH => Ok(Input::MergePatch(parse()?)),
+        _ => Err(unsupported(&format!("{JSON_PATCH}, {MERGE_PATCH}"))),
+    }
+}
+
+fn delete_options(format: Format, body: &[u8]) -> Result<Json, Status> {
+    let ty = schema::type_of("meta.k8s.io", "v1", "DeleteOptions")
+        .ok_or_else(|| Status::internal("no type for DeleteOptions"))?;
+    let options = match format {
+        Format::Json => schema::decode_json(ty, body, FieldValidation::Ignore)?.value,
+        Format::Yaml => schema::decode_yaml(ty, body, FieldValidation::Ignore)?.value,
+        Format::Protobuf => schema::decode_protobuf(body)?,
+    };
+    let meta = TypeMeta::of(&options);
+    if meta.kind.is_empty() || meta.kind == "DeleteOptions" {
+        return Ok(options);
+    }
+    Err(Status::bad_request(
+        "decoded object cannot be converted to DeleteOptions",
+    ))
+}
+
+fn format(parts: &Parts) -> Result<Format, Status> {
+    match media_type(parts) {
+        "" | "application/json" => Ok(Format::Json),
+        "application/yaml" => Ok(Format::Yaml),
+        "application/vnd.kubernetes.protobuf" => Ok(Format::Protobuf),
+        _ => Err(unsupported(
+            "application/json, application/yaml, application/vnd.kubernetes.protobuf",
+        )),
+    }
+}
+
+/// The Content-Type without its parameters.
+fn media_type(parts: &Parts) -> &str {
+    parts
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .map(str::trim)
+        .unwrap_or_default()
+}
+
+fn unsupported(accepted: &str) -> Status {
+    Status::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Reason::UnsupportedMediaType,
+        format!(
+            "the body of the request was in an unknown format - accepted media types include: {accepted}"
+        ),
+    )
+}
+
+fn field_validation(parts: &Parts, verb: &str) -> Result<FieldValidation, Status> {
+    let parameter = query::first(parts.uri.query().unwrap_or_default(), "fieldValidation");
+    match parameter.as_deref() {
+        None | Some("" | "Warn") => Ok(FieldValidation::Warn),
+        Some("Ignore") => Ok(FieldValidation::Ignore),
+        Some("Strict") => Ok(FieldValidation::Strict),
+        Some(other) => {
+            let kind = match verb {
+                "create" => "CreateOptions",
+                "update" => "UpdateOptions",
+                _ => "PatchOptions",
+            };
+            let cause = Cause::new(
+                "FieldValueNotSupported",
+                "fieldValidation",
+                format!(
+                    "Unsupported value: {other:?}: supported values: \"\", \"Ignore\", \"Strict\", \"Warn\""
+                ),
+            );
+            Err(Status::invalid("meta.k8s.io", kind, "", vec![cause]))
+        }
+    }
+}

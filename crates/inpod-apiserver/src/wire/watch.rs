@@ -1,0 +1,212 @@
+//! A watch as a stream of lines.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::future::{Either, select};
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use serde_json::json;
+
+use super::encode::{bytes, head, include_object, set_version, write_object};
+use super::negotiate::{Form, Media, Transform};
+use super::reply::Response;
+use super::{Body, Drain, query};
+use crate::core::Core;
+use crate::registry::table::{IncludeObject, object_metadata, to_partial_metadata, to_table};
+use crate::registry::{Event, Watch};
+use crate::schema::{Json, Resource};
+use crate::source::unix_seconds;
+use crate::storage::Object;
+use crate::{Reason, Source, Status};
+
+/// The most events that are written at once.
+const BATCH: usize = 256;
+
+/// How long a watch lasts at least that sets no `timeoutSeconds`; at most twice as long, spread so that a thousand watches
+/// that began together do not come back together (kube-apiserver's `--min-request-timeout`).
+const MINIMUM_TIMEOUT: Duration = Duration::from_secs(1800);
+
+/// The answer to a watch: one event a line, until the watch times out or ends or the server drains.
+pub(super) fn stream(
+    parts: &Parts,
+    form: Form,
+    watch: Watch,
+    core: &Core,
+    drain: Drain,
+) -> Result<Response, Status> {
+    if form.media == Media::Yaml {
+        return Err(Status::new(
+            http::StatusCode::NOT_ACCEPTABLE,
+            Reason::NotAcceptable,
+            "only the following media types are accepted: application/json;stream=watch",
+        ));
+    }
+    let mut encoder = Encoder {
+        resource: watch.resource,
+        head: head(watch.resource),
+        transform: form.transform,
+        include: include_object(parts)?,
+        with_columns: true,
+        source: core.source.clone(),
+    };
+    let timeout = tokio::time::sleep(timeout(parts, &*core.source));
+    let end = async move {
+        let drained = std::pin::pin!(drain.wait());
+        match select(drained, std::pin::pin!(timeout)).await {
+            Either::Left(_) | Either::Right(_) => {}
+        }
+    };
+    let lines = watch
+        .events
+        .take_until(Box::pin(end))
+        .ready_chunks(BATCH)
+        .map(move |events| {
+            let mut out = Vec::with_capacity(256);
+            for event in events {
+                encoder.write(&mut out, event);
+            }
+            Bytes::from(out)
+        });
+    let mut response = Response::new(Body::stream(lines));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static(Media::Json.content_type()),
+    );
+    Ok(response)
+}
+
+fn timeout(parts: &Parts, source: &dyn Source) -> Duration {
+    let seconds = query::first(parts.uri.query().unwrap_or_default(), "timeoutSeconds")
+        .and_then(|value| value.parse().ok())
+        .filter(|seconds| *seconds > 0);
+    seconds.map_or_else(
+        || {
+            let mut random = [0_u8; 4];
+            source.fill(&mut random);
+            let share = f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX);
+            MINIMUM_TIMEOUT.mul_f64(1.0 + share)
+        },
+        Duration::from_secs,
+    )
+}
+
+/// Writes the events of one watch.
+struct Encoder {
+    resource: &'static Resource,
+    /// The beginning of every object, up to where the stored bytes go on.
+    head: String,
+    transform: Transform,
+    include: IncludeObject,
+    /// Whether a Table's columns are still to be said: only the first event has them.
+    with_columns: bool,
+    source: std::sync::Arc<dyn Source>,
+}
+
+impl Encoder {
+    fn write(&mut self, out: &mut Vec<u8>, event: Event) {
+        match event {
+            Event::Added(object) => self.event(out, "ADDED", &object),
+            Event::Modified(object) => self.event(out, "MODIFIED", &object),
+            Event::Deleted(object) => self.event(out, "DELETED", &object),
+            Event::Bookmark {
+                revision,
+                initial_events_end,
+            } => {
+                let bookmark = self.bookmark(revision, initial_events_end);
+                line(out, "BOOKMARK", |out| {
+                    out.extend_from_slice(&bytes(&bookmark));
+                });
+            }
+            Event::Error(status) => line(out, "ERROR", |out| {
+                out.extend_from_slice(status.to_value().to_string().as_bytes());
+            }),
+        }
+    }
+
+    fn event(&mut self, out: &mut Vec<u8>, kind: &str, object: &std::sync::Arc<Object>) {
+        let transformed = match self.transform {
+            Transform::Table(version) => {
+                let objects = std::slice::from_ref(object);
+                let table = to_table(
+                    self.resource,
+                    objects,
+                    self.include,
+                    self.with_columns,
+                    object_metadata(object),
+                    unix_seconds(self.source.now()),
+                );
+                self.with_columns = false;
+                Some((table, version))
+            }
+            Transform::PartialObjectMetadata(version)
+            | Transform::PartialObjectMetadataList(version) => {
+                Some((to_partial_metadata(object), version))
+            }
+            Transform::None | Transform::Aggregated => None,
+        };
+        line(out, kind, |out| match transformed {
+            Some((mut transformed, version)) => {
+                set_version(&mut transformed, version);
+                out.extend_from_slice(&bytes(&transformed));
+            }
+            None => write_object(out, &self.head, self.resource, object),
+        });
+    }
+
+    /// An object of nothing but a resourceVersion: the client's place in the log, without anything having happened.
+    fn bookmark(&mut self, revision: u64, initial_events_end: bool) -> Json {
+        let mut metadata = Json::new();
+        metadata.insert("resourceVersion".to_owned(), revision.to_string().into());
+        if initial_events_end {
+            metadata.insert(
+                "annotations".to_owned(),
+                json!({"k8s.io/initial-events-end": "true"}),
+            );
+        }
+        let (kind, api_version) = match self.transform {
+            Transform::Table(version) => {
+                let row = Object::new(
+                    &Json::from_iter([("metadata".to_owned(), json!({}))]),
+                    Vec::new(),
+                );
+                let mut table = to_table(
+                    self.resource,
+                    &[],
+                    self.include,
+                    self.with_columns,
+                    object_metadata(&row.at_revision(revision)),
+                    unix_seconds(self.source.now()),
+                );
+                self.with_columns = false;
+                set_version(&mut table, version);
+                let partial = json!({"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": metadata});
+                table.insert("rows".to_owned(), json!([{"cells": [], "object": partial}]));
+                return table;
+            }
+            Transform::PartialObjectMetadata(version)
+            | Transform::PartialObjectMetadataList(version) => {
+                ("PartialObjectMetadata", version.to_owned())
+            }
+            Transform::None | Transform::Aggregated => (
+                self.resource.kind,
+                super::api_version(self.resource.group, self.resource.version),
+            ),
+        };
+        Json::from_iter([
+            ("kind".to_owned(), kind.into()),
+            ("apiVersion".to_owned(), api_version.into()),
+            ("metadata".to_owned(), metadata.into()),
+        ])
+    }
+}
+
+fn line(out: &mut Vec<u8>, kind: &str, object: impl FnOnce(&mut Vec<u8>)) {
+    out.extend_from_slice(b"{\"type\":\"");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\",\"object\":");
+    object(out);
+    out.extend_from_slice(b"}\n");
+}
