@@ -3,15 +3,43 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::auth::TokenPolicy;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::auth::{Rbac, TokenPolicy, Tokens};
+use crate::controllers::Controllers;
+use crate::core::Core;
+use crate::pki::Pki;
+use crate::storage::Store;
+use crate::wire::{self, Door, Drainer};
 use crate::{Source, SystemSource};
 
+/// The issuer of service-account tokens, and the audience of the API itself: kubeadm's default.
+const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+
 /// A running API server; it listens until [`Server::shutdown`], or until it is dropped.
+///
+/// It runs on the tokio runtime that it was started on.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use inpod_apiserver::{Options, Server};
+///
+/// let server = Server::start(Options::default()).await?;
+/// assert!(server.url().starts_with("https://127.0.0.1:"));
+/// assert!(server.kubeconfig().contains("current-context: inpod"));
+/// server.shutdown().await;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
     ca_pem: String,
     admin: AdminCredentials,
+    drainer: Drainer,
+    listener: JoinHandle<()>,
+    controllers: JoinHandle<()>,
 }
 
 /// How a [`Server`] is to be: by default on a free port of the loopback interface, with a real cluster's token lifetimes.
@@ -54,14 +82,46 @@ impl Server {
     /// # Errors
     /// [`StartError::Bind`] where the address is not to be had.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let _ = (options.token_policy, options.source);
+        let Options {
+            address: asked,
+            token_policy,
+            source,
+        } = options;
+        let bind = |source| StartError::Bind {
+            address: asked,
+            source,
+        };
+        let socket = TcpListener::bind(asked).await.map_err(bind)?;
+        let address = socket.local_addr().map_err(bind)?;
+
+        let pki = Pki::new(&*source, address.ip(), None).map_err(own_fault)?;
+        let tls = Arc::new(pki.server_config().map_err(own_fault)?);
+        let ca_pem = pki.ca_pem.clone();
+        let admin = AdminCredentials {
+            certificate_pem: pki.admin.certificate.clone(),
+            key_pem: pki.admin.key.clone(),
+        };
+
+        let store = Arc::new(Store::new());
+        let core = Arc::new(Core {
+            tokens: Tokens::new(ISSUER, token_policy, source.clone(), store.clone()),
+            rbac: Rbac::new(store.clone()),
+            ca_pem: ca_pem.clone(),
+            source,
+            store,
+        });
+        let (drainer, drain) = Drainer::new();
+        let door = Arc::new(Door::new(core, address, drain.clone()));
+        let controllers = Controllers::bootstrap(door.clone(), address)
+            .await
+            .map_err(StartError::Bootstrap)?;
         Ok(Self {
-            address: options.address,
-            ca_pem: String::new(),
-            admin: AdminCredentials {
-                certificate_pem: String::new(),
-                key_pem: String::new(),
-            },
+            address,
+            ca_pem,
+            admin,
+            drainer,
+            controllers: tokio::spawn(controllers.run(drain.clone())),
+            listener: tokio::spawn(wire::serve(socket, Arc::new(pki), tls, door, drain)),
         })
     }
 
@@ -87,11 +147,42 @@ impl Server {
 
     /// A kubeconfig for the administrator, YAML, with everything inline; its one context is `inpod`.
     pub fn kubeconfig(&self) -> String {
-        String::new()
+        let inline = |pem: &str| BASE64_STANDARD.encode(pem);
+        format!(
+            "apiVersion: v1\n\
+             kind: Config\n\
+             clusters:\n\
+             - name: inpod\n\
+             \x20 cluster:\n\
+             \x20   server: {url}\n\
+             \x20   certificate-authority-data: {ca}\n\
+             users:\n\
+             - name: inpod-admin\n\
+             \x20 user:\n\
+             \x20   client-certificate-data: {certificate}\n\
+             \x20   client-key-data: {key}\n\
+             contexts:\n\
+             - name: inpod\n\
+             \x20 context:\n\
+             \x20   cluster: inpod\n\
+             \x20   user: inpod-admin\n\
+             current-context: inpod\n",
+            url = self.url(),
+            ca = inline(&self.ca_pem),
+            certificate = inline(&self.admin.certificate_pem),
+            key = inline(&self.admin.key_pem),
+        )
     }
 
-    /// Stops: no new connection is taken, watches end, requests under way are answered.
-    pub async fn shutdown(self) {}
+    /// Stops: no new connection is taken, watches end, requests under way are answered (for ten seconds at most).
+    pub async fn shutdown(self) {
+        self.drainer.drain();
+        for task in [self.listener, self.controllers] {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the server ended badly");
+            }
+        }
+    }
 }
 
 impl Default for Options {
@@ -151,4 +242,8 @@ impl fmt::Debug for AdminCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AdminCredentials").finish_non_exhaustive()
     }
+}
+
+fn own_fault(error: impl fmt::Display) -> StartError {
+    StartError::Bootstrap(error.to_string())
 }

@@ -1,1 +1,163 @@
 //! What a cluster does by itself: default service accounts, `kube-root-ca.crt`, namespace deletion, the `kubernetes` Service.
+//!
+//! Controllers read the store's event log and write through the door, as anybody else does.
+
+mod bootstrap;
+mod kubernetes;
+mod local;
+mod namespaces;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::storage::{Change, ChangeKind, Lookup as _, Subscription};
+use crate::wire::{Door, Drain};
+use kubernetes::KubernetesService;
+use local::Local;
+use namespaces::{Namespaces, Progress};
+
+/// When to look again at a namespace that something is still in, or where something failed.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The controllers of one server.
+#[derive(Debug)]
+pub(crate) struct Controllers {
+    door: Arc<Door>,
+    namespaces: Namespaces,
+    service: KubernetesService,
+    changes: Subscription,
+    /// The namespaces to look at again after a while.
+    unfinished: BTreeSet<String>,
+}
+
+impl Controllers {
+    /// Gives a new cluster what it begins with.
+    ///
+    /// # Errors
+    /// What was refused: a fault of this crate.
+    pub(crate) async fn bootstrap(door: Arc<Door>, address: SocketAddr) -> Result<Self, String> {
+        let core = door.core().clone();
+        let start = core.store.revision();
+        let apiserver = Local::apiserver(door.clone());
+        bootstrap::run(&apiserver, &core.source.timestamp())
+            .await
+            .map_err(|refused| refused.to_string())?;
+        let changes = core
+            .store
+            .subscribe(&[], start)
+            .map_err(|error| error.to_string())?;
+        let mut controllers = Self {
+            namespaces: Namespaces::new(&door),
+            service: KubernetesService::new(&door, address),
+            changes,
+            unfinished: BTreeSet::new(),
+            door,
+        };
+        controllers
+            .round(&bootstrap::NAMESPACES.map(str::to_owned).into())
+            .await;
+        if controllers.unfinished.is_empty() {
+            Ok(controllers)
+        } else {
+            Err(format!(
+                "namespaces {:?} are incomplete",
+                controllers.unfinished
+            ))
+        }
+    }
+
+    /// Does what changes ask for, until the server drains.
+    pub(crate) async fn run(mut self, drain: Drain) {
+        let mut drained = std::pin::pin!(drain.wait());
+        loop {
+            let changed = {
+                let retry = async {
+                    if self.unfinished.is_empty() {
+                        std::future::pending::<()>().await;
+                    }
+                    tokio::time::sleep(RETRY).await;
+                };
+                tokio::select! {
+                    () = &mut drained => return,
+                    changes = self.changes.next() => Some(changes),
+                    () = retry => None,
+                }
+            };
+            let names = match changed {
+                Some(Ok(changes)) => self.concerned(&changes),
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "the controllers fell behind and start over");
+                    self.start_over()
+                }
+                None => std::mem::take(&mut self.unfinished),
+            };
+            self.round(&names).await;
+        }
+    }
+
+    /// The namespaces that have something to do after `changes`.
+    fn concerned(&self, changes: &[Arc<Change>]) -> BTreeSet<String> {
+        let concerns = |change: &&Arc<Change>| {
+            let name = change.object.name.as_str();
+            match change.resource {
+                ("", "namespaces") => true,
+                ("", "configmaps") if name == namespaces::ROOT_CA => true,
+                ("", "serviceaccounts") if name == "default" => change.kind == ChangeKind::Deleted,
+                ("", "services") | ("discovery.k8s.io", "endpointslices")
+                    if name == kubernetes::NAME =>
+                {
+                    change.kind == ChangeKind::Deleted
+                }
+                // The last object of a namespace that is being deleted.
+                _ => {
+                    change.kind == ChangeKind::Deleted
+                        && self.unfinished.contains(&change.object.namespace)
+                }
+            }
+        };
+        changes
+            .iter()
+            .filter(concerns)
+            .map(|change| match change.resource {
+                ("", "namespaces") => change.object.name.clone(),
+                _ => change.object.namespace.clone(),
+            })
+            .collect()
+    }
+
+    /// After changes were missed: every namespace, from now on.
+    fn start_over(&mut self) -> BTreeSet<String> {
+        let store = &self.door.core().store;
+        if let Ok(changes) = store.subscribe(&[], store.revision()) {
+            self.changes = changes;
+        }
+        store
+            .list("", "namespaces", None)
+            .iter()
+            .map(|namespace| namespace.name.clone())
+            .collect()
+    }
+
+    async fn round(&mut self, names: &BTreeSet<String>) {
+        for name in names {
+            let mut done = self.namespaces.reconcile(name).await;
+            if name == "default" && done.is_ok() {
+                done = self.service.reconcile().await.map(|()| Progress::Done);
+            }
+            match done {
+                Ok(Progress::Done) => {
+                    self.unfinished.remove(name);
+                }
+                Ok(Progress::Waiting) => {
+                    self.unfinished.insert(name.clone());
+                }
+                Err(refused) => {
+                    tracing::warn!(namespace = name, %refused, "will try again");
+                    self.unfinished.insert(name.clone());
+                }
+            }
+        }
+    }
+}

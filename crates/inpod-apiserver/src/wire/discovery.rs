@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use super::api_version;
-use crate::schema::{self, Json, Resource, Subresource};
+use crate::schema::{self, GroupVersions, Json, Resource, Subresource};
 
 /// `/api`: the versions of the core group, and where clients reach them.
 pub(super) fn api_versions(server: SocketAddr) -> Json {
@@ -18,21 +18,21 @@ pub(super) fn api_versions(server: SocketAddr) -> Json {
 
 /// `/apis`: the groups.
 pub(super) fn group_list() -> Json {
-    let groups: Vec<Value> = groups()
-        .into_iter()
-        .filter(|group| !group.is_empty())
-        .map(|name| group_body(name).into())
+    let groups: Vec<Value> = schema::group_versions()
+        .iter()
+        .filter(|group| !group.group.is_empty())
+        .map(|group| group_body(group).into())
         .collect();
     document(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}))
 }
 
 /// `/apis/{group}`; nothing where it is not served.
 pub(super) fn group(name: &str) -> Option<Json> {
-    if name.is_empty() || !groups().contains(&name) {
-        return None;
-    }
+    let served = schema::group_versions()
+        .iter()
+        .find(|group| !name.is_empty() && group.group == name)?;
     let mut group = document(json!({"kind": "APIGroup", "apiVersion": "v1"}));
-    group.extend(group_body(name));
+    group.extend(group_body(served));
     Some(group)
 }
 
@@ -66,9 +66,9 @@ pub(super) fn resource_list(group: &str, version: &str) -> Option<Json> {
 
 /// `/api` (`core`) or `/apis` in one document, as `apidiscovery.k8s.io/v2` has it.
 pub(super) fn aggregated(core: bool) -> Json {
-    let items: Vec<Value> = groups()
-        .into_iter()
-        .filter(|group| group.is_empty() == core)
+    let items: Vec<Value> = schema::group_versions()
+        .iter()
+        .filter(|group| group.group.is_empty() == core)
         .map(aggregated_group)
         .collect();
     document(json!({
@@ -79,39 +79,18 @@ pub(super) fn aggregated(core: bool) -> Json {
     }))
 }
 
-/// The groups, each once, in the order of the tables.
-fn groups() -> Vec<&'static str> {
-    let mut groups = Vec::new();
-    for resource in schema::resources() {
-        if !groups.contains(&resource.group) {
-            groups.push(resource.group);
-        }
-    }
-    groups
-}
-
 fn of(group: &str) -> impl Iterator<Item = &'static Resource> {
     schema::resources().iter().filter(move |r| r.group == group)
 }
 
-/// The versions of a group, each once, in the order of the tables: the preferred one first.
-fn versions(group: &str) -> Vec<&'static str> {
-    let mut versions = Vec::new();
-    for resource in of(group) {
-        if !versions.contains(&resource.version) {
-            versions.push(resource.version);
-        }
-    }
-    versions
-}
-
-fn group_body(name: &str) -> Json {
-    let versions: Vec<Value> = versions(name)
-        .into_iter()
-        .map(|version| json!({"groupVersion": api_version(name, version), "version": version}))
-        .collect();
-    let preferred = versions.first().cloned();
-    document(json!({"name": name, "versions": versions, "preferredVersion": preferred}))
+fn group_body(group: &GroupVersions) -> Json {
+    let version = |version: &str| json!({"groupVersion": api_version(group.group, version), "version": version});
+    let versions: Vec<Value> = group.versions.iter().map(|v| version(v)).collect();
+    document(json!({
+        "name": group.group,
+        "versions": versions,
+        "preferredVersion": version(group.preferred),
+    }))
 }
 
 fn resource_row(resource: &Resource) -> Value {
@@ -148,12 +127,14 @@ fn subresource_row(resource: &Resource, subresource: &Subresource) -> Value {
     row.into()
 }
 
-fn aggregated_group(name: &'static str) -> Value {
-    let versions: Vec<Value> = versions(name)
-        .into_iter()
+fn aggregated_group(group: &GroupVersions) -> Value {
+    let name = group.group;
+    let versions: Vec<Value> = group
+        .versions
+        .iter()
         .map(|version| {
             let resources: Vec<Value> = of(name)
-                .filter(|r| r.version == version)
+                .filter(|r| r.version == *version)
                 .map(aggregated_resource)
                 .collect();
             json!({"version": version, "resources": resources, "freshness": "Current"})

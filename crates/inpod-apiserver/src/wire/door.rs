@@ -63,8 +63,8 @@ impl Door {
     where
         B: http_body::Body<Data: Buf, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
     {
-        let (parts, body) = request.into_parts();
-        let answered = AssertUnwindSafe(self.answer(&parts, body))
+        let (mut parts, body) = request.into_parts();
+        let answered = AssertUnwindSafe(self.answer(&mut parts, body))
             .catch_unwind()
             .await
             .unwrap_or_else(|_panic| {
@@ -82,13 +82,14 @@ impl Door {
         response
     }
 
-    async fn answer<B>(&self, parts: &Parts, body: B) -> Result<Response, Status>
+    async fn answer<B>(&self, parts: &mut Parts, body: B) -> Result<Response, Status>
     where
         B: http_body::Body<Data: Buf, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
     {
         let info = RequestInfo::parse(&parts.method, &parts.uri)
             .map_err(|error| Status::bad_request(error.to_string()))?;
-        let user = auth::authenticate(parts, &self.core.tokens, &self.core.rbac)?;
+        let user = auth::authenticate(parts, &info, &self.core.tokens, &self.core.rbac)?;
+        auth::remove_credentials(&mut parts.headers);
         self.core.rbac.authorize(&user, &info)?;
         if !info.is_resource_request {
             return paths::serve(self, parts, &info.path);
@@ -202,9 +203,7 @@ impl Target {
             "" => None,
             name => Some(
                 resource
-                    .subresources
-                    .iter()
-                    .find(|s| s.name == name)
+                    .subresource(name)
                     .ok_or_else(Status::no_such_resource)?,
             ),
         };
@@ -232,9 +231,9 @@ impl Target {
 
 /// Whether there is anything at all in the group and version.
 fn is_served(info: &RequestInfo) -> bool {
-    schema::resources()
+    schema::group_versions()
         .iter()
-        .any(|r| r.group == info.api_group && r.version == info.api_version)
+        .any(|g| g.group == info.api_group && g.versions.contains(&info.api_version.as_str()))
 }
 
 /// Whether everything is to happen but the write: `dryRun=All` in the query or, for a delete, in its body.

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::{Door, Drain};
-use crate::auth::PeerCertificates;
+use crate::pki::Pki;
 
 /// How long a client may take to get TLS going.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -36,6 +36,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Takes connections and answers what comes over them through `door` until `drain` says so, and then until they are done.
 pub(crate) async fn serve(
     listener: TcpListener,
+    pki: Arc<Pki>,
     tls: Arc<rustls::ServerConfig>,
     door: Arc<Door>,
     drain: Drain,
@@ -49,7 +50,7 @@ pub(crate) async fn serve(
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _peer)) => {
-                    connections.spawn(connection(stream, acceptor.clone(), door.clone(), drain.clone()));
+                    connections.spawn(connection(stream, acceptor.clone(), pki.clone(), door.clone(), drain.clone()));
                 }
                 // The one connection is gone, the listener is not.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -67,7 +68,13 @@ pub(crate) async fn serve(
     }
 }
 
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, door: Arc<Door>, drain: Drain) {
+async fn connection(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    pki: Arc<Pki>,
+    door: Arc<Door>,
+    drain: Drain,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
@@ -75,14 +82,15 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, door: Arc<Door>, d
         return;
     };
     let session = tls.get_ref().1;
-    let certificates = session
-        .peer_certificates()
-        .map(|chain| PeerCertificates(Arc::new(chain.to_vec())));
+    let peer = pki.peer(
+        session.peer_certificates().unwrap_or_default(),
+        door.core().source.now(),
+    );
     let http2 = session.alpn_protocol() == Some(b"h2");
     let service = service_fn(move |mut request: Request<Incoming>| {
         let door = door.clone();
-        if let Some(certificates) = &certificates {
-            request.extensions_mut().insert(certificates.clone());
+        if let Some(peer) = &peer {
+            request.extensions_mut().insert(peer.clone());
         }
         async move { Ok::<_, Infallible>(door.handle(request).await) }
     });

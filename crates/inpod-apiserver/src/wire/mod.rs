@@ -18,7 +18,7 @@ pub(crate) use body::Body;
 pub(crate) use door::Door;
 pub(crate) use drain::{Drain, Drainer};
 pub(crate) use listener::serve;
-pub(crate) use reply::Response;
+pub(crate) use paths::{KUBERNETES_VERSION, go_architecture};
 
 /// `group/version`, or the bare version in the core group.
 fn api_version(group: &str, version: &str) -> String {

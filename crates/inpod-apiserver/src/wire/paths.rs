@@ -9,12 +9,12 @@ use super::negotiate::{Endpoint, Form, Transform};
 use super::reply::{self, Response};
 use super::{Door, discovery, encode, query};
 use crate::Status;
-use crate::schema::Json;
+use crate::schema::{self, Json};
 
 /// The version of Kubernetes whose API this is: that of the published files the schema tables are generated from.
 const MAJOR: &str = "1";
 const MINOR: &str = "37";
-const GIT_VERSION: &str = "v1.37.2";
+pub(crate) const KUBERNETES_VERSION: &str = "v1.37.2";
 /// An answer of OIDC discovery may be kept that long, as a real server says.
 const OIDC_CACHE: &str = "public, max-age=3600";
 
@@ -70,14 +70,14 @@ fn index() -> Response {
     ]
     .map(str::to_owned)
     .to_vec();
-    for resource in crate::schema::resources() {
-        if !resource.group.is_empty() {
-            paths.push(format!("/apis/{}", resource.group));
-            paths.push(format!("/apis/{}/{}", resource.group, resource.version));
+    for group in schema::group_versions() {
+        if !group.group.is_empty() {
+            paths.push(format!("/apis/{}", group.group));
+            let versions = group.versions.iter();
+            paths.extend(versions.map(|version| format!("/apis/{}/{version}", group.group)));
         }
     }
     paths.sort();
-    paths.dedup();
     reply::raw_json(
         StatusCode::OK,
         &Json::from_iter([("paths".to_owned(), paths.into())]),
@@ -85,11 +85,6 @@ fn index() -> Response {
 }
 
 fn version() -> Response {
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
     let fields = [
         ("major", MAJOR),
         ("minor", MINOR),
@@ -97,7 +92,7 @@ fn version() -> Response {
         ("emulationMinor", MINOR),
         ("minCompatibilityMajor", MAJOR),
         ("minCompatibilityMinor", "36"),
-        ("gitVersion", GIT_VERSION),
+        ("gitVersion", KUBERNETES_VERSION),
         ("gitCommit", ""),
         ("gitTreeState", ""),
         ("buildDate", "1970-01-01T00:00:00Z"),
@@ -110,9 +105,18 @@ fn version() -> Response {
         .collect();
     version.insert(
         "platform".to_owned(),
-        format!("{}/{architecture}", std::env::consts::OS).into(),
+        format!("{}/{}", std::env::consts::OS, go_architecture()).into(),
     );
     reply::raw_json(StatusCode::OK, &version)
+}
+
+/// The architecture of this machine, as Go and therefore Kubernetes call it.
+pub(crate) fn go_architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
 }
 
 /// `/healthz`, `/livez`, `/readyz`, and each check by itself. A server that answers is healthy and, since it does not listen
