@@ -1,10 +1,21 @@
 //! The kinds that need more than their table row, one file each.
 
 mod age;
+mod config_maps;
+mod endpoint_slices;
+mod endpoints;
 mod event_versions;
+mod events;
 pub(crate) mod field;
+mod leases;
 pub(crate) mod names;
+mod namespaces;
+mod nodes;
 mod pods;
+mod role_bindings;
+mod roles;
+mod secrets;
+mod service_accounts;
 
 use serde_json::Value;
 
@@ -13,10 +24,26 @@ use crate::schema::{Json, Resource, Subresource};
 
 pub(crate) use names::name_problems;
 
+const RBAC: &str = "rbac.authorization.k8s.io";
+
 /// What `resource` adds to the generic verbs.
 pub(crate) fn strategy(resource: &Resource) -> &'static dyn Strategy {
     match resource.storage {
+        ("", "configmaps") => &config_maps::ConfigMaps,
+        ("", "endpoints") => &endpoints::Endpoints,
+        ("", "events") if is_events_v1(resource) => &events::Events::New,
+        ("", "events") => &events::Events::Core,
+        ("", "namespaces") => &namespaces::Namespaces,
+        ("", "nodes") => &nodes::Nodes,
         ("", "pods") => &pods::Pods,
+        ("", "secrets") => &secrets::Secrets,
+        ("", "serviceaccounts") => &service_accounts::ServiceAccounts,
+        ("coordination.k8s.io", "leases") => &leases::Leases,
+        ("discovery.k8s.io", "endpointslices") => &endpoint_slices::EndpointSlices,
+        (RBAC, "clusterrolebindings") => &role_bindings::RoleBindings::Cluster,
+        (RBAC, "clusterroles") => &roles::Roles::Cluster,
+        (RBAC, "rolebindings") => &role_bindings::RoleBindings::Namespaced,
+        (RBAC, "roles") => &roles::Roles::Namespaced,
         _ => &Plain,
     }
 }

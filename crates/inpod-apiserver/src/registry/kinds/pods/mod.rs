@@ -56,6 +56,10 @@ impl Strategy for Pods {
         causes
     }
 
+    fn returns_deleted(&self) -> bool {
+        true
+    }
+
     fn has_generation(&self) -> bool {
         true
     }

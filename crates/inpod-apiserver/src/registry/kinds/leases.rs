@@ -1,0 +1,76 @@
+//! Leases.
+
+use serde_json::Value;
+
+use super::{age, column, field};
+use crate::Cause;
+use crate::registry::json::Fields as _;
+use crate::registry::{Column, Strategy};
+use crate::schema::Json;
+
+/// The strategy of Leases.
+pub(super) struct Leases;
+
+impl Strategy for Leases {
+    fn validate(&self, lease: &Json) -> Vec<Cause> {
+        let mut causes = Vec::new();
+        if let Some(seconds @ ..=0) = lease.int("spec.leaseDurationSeconds") {
+            causes.push(field::invalid(
+                "spec.leaseDurationSeconds",
+                seconds,
+                "must be greater than 0",
+            ));
+        }
+        if let Some(transitions @ ..0) = lease.int("spec.leaseTransitions") {
+            let detail = "must be greater than or equal to 0";
+            causes.push(field::invalid("spec.leaseTransitions", transitions, detail));
+        }
+        if !lease.is_empty_at("spec.preferredHolder") && lease.is_empty_at("spec.strategy") {
+            let detail = "may only be specified if `strategy` is defined";
+            causes.push(field::forbidden("spec.preferredHolder", detail));
+        }
+        causes
+    }
+
+    fn create_on_update(&self) -> bool {
+        true
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const COLUMNS: &[Column] = &[Column::NAME, column("Holder"), Column::AGE];
+        COLUMNS
+    }
+
+    fn cells(&self, lease: &Json, now: i64) -> Vec<Value> {
+        vec![
+            super::name(lease),
+            lease.text("spec.holderIdentity").into(),
+            age::age(lease, now),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::registry::json::tests::object;
+
+    #[test]
+    fn a_lease_lasts() {
+        let lease = object(json!({"spec": {"leaseDurationSeconds": 0, "leaseTransitions": -1}}));
+        let messages: Vec<String> = Leases
+            .validate(&lease)
+            .into_iter()
+            .map(|c| c.message)
+            .collect();
+        assert_eq!(
+            messages,
+            [
+                "Invalid value: 0: must be greater than 0",
+                "Invalid value: -1: must be greater than or equal to 0"
+            ]
+        );
+    }
+}
