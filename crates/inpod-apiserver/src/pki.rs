@@ -21,7 +21,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTi
 use crate::Source;
 use crate::auth::PeerCertificates;
 
-/// The first address of kubeadm's default service range: the ClusterIP of the Service `kubernetes`.
+/// The first address of kubeadm's default service range: the `ClusterIP` of the Service `kubernetes`.
 const SERVICE_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 96, 0, 1));
 
 /// kubeadm's: a clock that is a little behind still finds a new certificate valid.
@@ -38,7 +38,7 @@ pub(crate) struct Pki {
     ///
     /// The group is `system:masters`, as in kubeadm's `super-admin.conf`: it works whatever the roles say. Since v1.29 kubeadm's
     /// everyday administrator is in `kubeadm:cluster-admins`, by which one can be revoked; a test cluster is thrown away instead,
-    /// and an administrator who deletes a ClusterRoleBinding in a test should not be locked out.
+    /// and an administrator who deletes a `ClusterRoleBinding` in a test should not be locked out.
     pub(crate) admin: PemPair,
     server: DerPair,
     provider: Arc<CryptoProvider>,
@@ -93,7 +93,7 @@ impl Pki {
         };
 
         let key = KeyPair::generate()?;
-        let certificate = administrator(now)?.signed_by(&key, &ca)?;
+        let certificate = administrator(now).signed_by(&key, &ca)?;
         let admin = PemPair {
             certificate: certificate.pem(),
             key: key.serialize_pem(),
@@ -239,12 +239,12 @@ fn serving(
     Ok(params)
 }
 
-fn administrator(now: SystemTime) -> Result<CertificateParams, rcgen::Error> {
+fn administrator(now: SystemTime) -> CertificateParams {
     let mut params = leaf(now, "kubernetes-admin", ExtendedKeyUsagePurpose::ClientAuth);
     params
         .distinguished_name
         .push(DnType::OrganizationName, "system:masters");
-    Ok(params)
+    params
 }
 
 fn leaf(now: SystemTime, name: &str, usage: ExtendedKeyUsagePurpose) -> CertificateParams {

@@ -228,23 +228,24 @@ impl Check<'_> {
 
     /// The groups of the identity: those asked for, or those that a service account or a node always has.
     fn username(&self, wanted: &UserInfo) -> Result<Vec<String>, Status> {
-        let mut asked = self.attributes(self.group(), "users", &wanted.username);
         let mut groups = wanted.groups.clone();
-        if let Some((namespace, name)) = split_username(&wanted.username) {
-            asked.resource = "serviceaccounts".to_owned();
-            asked.namespace = namespace.to_owned();
-            asked.name = name.to_owned();
+        let account = split_username(&wanted.username);
+        let node = node_name(&wanted.username).filter(|_| self.mode != Mode::Classic);
+        let asked = if let Some((namespace, name)) = account {
             if groups.is_empty() {
                 groups = service_account::groups(namespace).into();
             }
-        } else if let (Some(_), Some(node)) = (self.mode.name(), node_name(&wanted.username)) {
-            asked.resource = "nodes".to_owned();
-            asked.name = match self.mode {
-                Mode::AssociatedNode => "*".to_owned(),
-                _ => node.to_owned(),
-            };
+            Attributes {
+                namespace: namespace.to_owned(),
+                ..self.attributes(self.group(), "serviceaccounts", name)
+            }
+        } else if let Some(node) = node {
             groups = vec![NODES.to_owned()];
-        }
+            let any = self.mode == Mode::AssociatedNode;
+            self.attributes(self.group(), "nodes", if any { "*" } else { node })
+        } else {
+            self.attributes(self.group(), "users", &wanted.username)
+        };
         self.require(&asked)?;
         Ok(groups)
     }
@@ -298,9 +299,7 @@ impl Check<'_> {
                 return Ok(());
             }
         }
-        pairs()
-            .into_iter()
-            .try_for_each(|(key, value)| self.require(&asked(key, value)))
+        pairs().try_for_each(|(key, value)| self.require(&asked(key, value)))
     }
 
     /// Users and groups are in the core group for the classic form.

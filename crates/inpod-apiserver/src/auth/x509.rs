@@ -1,5 +1,6 @@
 //! Client certificates: the common name is the user, the organizations are the groups.
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -53,10 +54,10 @@ impl PeerCertificates {
             return Self(Err(Refused::Malformed("the chain is empty")));
         };
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let verified = verifier
+        let trusted = verifier
             .verify_client_cert(leaf, intermediates, UnixTime::since_unix_epoch(since))
             .map_err(Refused::Chain);
-        Self(verified.and_then(|_| Identity::of(leaf).map(Arc::new)))
+        Self(trusted.and_then(|_| Identity::of(leaf).map(Arc::new)))
     }
 
     /// Who the certificate stands for at the time of a request; None where it names nobody.
@@ -101,21 +102,21 @@ impl Identity {
             [uid] if !uid.is_empty() => uid.clone(),
             _ => return Err(Refused::Malformed("its subject has no single uid")),
         };
-        let fingerprint: String = Sha256::digest(leaf)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let credential = (
-            "authentication.kubernetes.io/credential-id".to_owned(),
-            vec![format!("X509SHA256={fingerprint}")],
-        );
+        let mut credential = "X509SHA256=".to_owned();
+        for byte in Sha256::digest(leaf) {
+            let _ = write!(credential, "{byte:02x}");
+        }
         let validity = certificate.validity();
         Ok(Self {
             user: (!username.is_empty()).then(|| UserInfo {
                 username,
                 uid,
                 groups,
-                extra: [credential].into(),
+                extra: [(
+                    "authentication.kubernetes.io/credential-id".to_owned(),
+                    vec![credential],
+                )]
+                .into(),
             }),
             not_before: time(validity.not_before.timestamp()),
             not_after: time(validity.not_after.timestamp()),

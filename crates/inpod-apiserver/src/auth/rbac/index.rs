@@ -28,7 +28,7 @@ pub(super) struct Index {
     by_namespace: HashMap<String, Vec<Binding>>,
 }
 
-/// A ClusterRoleBinding or (with a namespace) a RoleBinding.
+/// A `ClusterRoleBinding` or (with a namespace) a `RoleBinding`.
 #[derive(Debug)]
 pub(super) struct Binding {
     name: String,
@@ -149,7 +149,7 @@ impl Subject {
         format!("{} {}", self.kind, quoted(&name))
     }
 
-    /// A RoleBinding may leave the namespace of an account of its own namespace out.
+    /// A `RoleBinding` may leave the namespace of an account of its own namespace out.
     fn namespace_or<'a>(&'a self, binding_namespace: &'a str) -> &'a str {
         if self.namespace.is_empty() {
             binding_namespace

@@ -1,11 +1,15 @@
 //! The RBAC authorizer: roles are lists of rules, bindings give them to users, groups and service accounts.
 
+mod aggregation;
+mod bootstrap;
 mod covers;
+mod escalation;
 mod index;
 mod rule;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use inpod::RequestInfo;
@@ -13,10 +17,13 @@ use serde_json::{Value, json};
 
 use self::index::{Index, RESOURCES};
 use self::rule::Rule;
-use super::quote::{quoted, quoted_list};
+use super::quote::quoted;
 use crate::schema::Json;
 use crate::storage::Lookup;
 use crate::{Status, UserInfo};
+
+pub(crate) use self::aggregation::outdated_cluster_roles;
+pub(crate) use self::bootstrap::bootstrap_objects;
 
 /// The group that may do everything, whatever the roles say.
 pub(crate) const MASTERS: &str = "system:masters";
@@ -73,7 +80,7 @@ impl Rbac {
                     return Decision::Allow(format!("RBAC: allowed by {source}"));
                 }
                 Ok(_) => {}
-                Err(error) => errors.push(error.as_str()),
+                Err(error) => errors.push(error.clone()),
             }
         }
         Decision::NoOpinion(match aggregate(&errors) {
@@ -96,7 +103,7 @@ impl Rbac {
         }
     }
 
-    /// The `status` of a SelfSubjectRulesReview: `resourceRules`, `nonResourceRules`, `incomplete`.
+    /// The `status` of a `SelfSubjectRulesReview`: `resourceRules`, `nonResourceRules`, `incomplete`.
     pub(crate) fn rules(&self, user: &UserInfo, namespace: &str) -> Json {
         let (rules, errors) = self.held(user, namespace);
         let mut resource_rules = Vec::new();
@@ -124,44 +131,10 @@ impl Rbac {
             ),
             ("incomplete".to_owned(), Value::Bool(false)),
         ]);
-        let errors: Vec<&str> = errors.iter().map(String::as_str).collect();
         if let Some(errors) = aggregate(&errors) {
             status.insert("evaluationError".to_owned(), Value::String(errors));
         }
         status
-    }
-
-    /// Whether `user` holds every permission of `rules` in `namespace` (empty: everywhere) already, which creating or binding a
-    /// role needs of whoever may not `escalate` or `bind` it.
-    ///
-    /// # Errors
-    /// The end of the 403's sentence, with the permissions that are missing.
-    pub(crate) fn may_grant(
-        &self,
-        user: &UserInfo,
-        namespace: &str,
-        rules: &[Value],
-    ) -> Result<(), String> {
-        if user.in_group(MASTERS) {
-            return Ok(());
-        }
-        let asked: Vec<Rule> = rules.iter().map(Rule::of).collect();
-        let (held, errors) = self.held(user, namespace);
-        let missing = covers::missing(&held, &asked);
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let mut message = format!(
-            "user {} (groups={}) is attempting to grant RBAC permissions not currently held:\n{}",
-            quoted(&user.username),
-            quoted_list(&user.groups),
-            missing.join("\n")
-        );
-        let errors: Vec<&str> = errors.iter().map(String::as_str).collect();
-        if let Some(errors) = aggregate(&errors) {
-            message.push_str(&format!("; resolution errors: [{errors}]"));
-        }
-        Err(message)
     }
 
     /// All rules that apply to `user`, and what is wrong with bindings that would apply.
@@ -217,13 +190,10 @@ impl Attributes {
                 "" => "at the cluster scope".to_owned(),
                 namespace => format!("in the namespace {}", quoted(namespace)),
             };
-            why.push_str(&format!(
-                "resource {} in API group {} {place}",
-                quoted(&resource),
-                quoted(&self.group)
-            ));
+            let (resource, group) = (quoted(&resource), quoted(&self.group));
+            let _ = write!(why, "resource {resource} in API group {group} {place}");
         } else {
-            why.push_str(&format!("path {}", quoted(&self.path)));
+            let _ = write!(why, "path {}", quoted(&self.path));
         }
         // The sentence echoes what the client sent, and must not be taken for HTML by a browser.
         let mut why = why
@@ -239,10 +209,10 @@ impl Attributes {
 }
 
 /// Several errors in one, as `k8s.io/apimachinery`'s `Aggregate` writes them: each once, between brackets if there are more.
-fn aggregate(errors: &[&str]) -> Option<String> {
+fn aggregate(errors: &[String]) -> Option<String> {
     let mut once: Vec<&str> = Vec::new();
     for error in errors {
-        if !once.contains(error) {
+        if !once.contains(&error.as_str()) {
             once.push(error);
         }
     }

@@ -135,7 +135,7 @@ impl Tokens {
     /// Who the token speaks for, and which of `audiences` (the API's own where empty) it is good for.
     ///
     /// # Errors
-    /// The text that a TokenReview's `status.error` has.
+    /// The text that a `TokenReview`'s `status.error` has.
     pub(crate) fn verify(
         &self,
         token: &str,
@@ -288,7 +288,7 @@ fn user(claims: &Claims) -> UserInfo {
     user
 }
 
-/// Seconds since 1970, as a JWT's NumericDate.
+/// Seconds since 1970, as a JWT's `NumericDate`.
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
