@@ -16,7 +16,7 @@ pub struct Status {
     /// The sentence people read.
     pub message: String,
     /// What the error is about, where that is known.
-    pub details: Option<Details>,
+    pub details: Option<Box<Details>>,
     /// `metadata.continue` and `resourceVersion` of the Status, which an expired continue token is answered with.
     pub continue_token: Option<String>,
 }
@@ -106,7 +106,7 @@ impl Status {
     /// The same error, about what `details` names.
     #[must_use]
     pub fn with_details(mut self, details: Details) -> Self {
-        self.details = Some(details);
+        self.details = Some(Box::new(details));
         self
     }
 

@@ -10,7 +10,7 @@ use crate::core::Core;
 use crate::storage::Lookup as _;
 use crate::wire::Door;
 
-/// The name of the Service and of its EndpointSlice.
+/// The name of the Service and of its `EndpointSlice`.
 pub(super) const NAME: &str = "kubernetes";
 /// The first address of kubeadm's default service range.
 const CLUSTER_IP: &str = "10.96.0.1";

@@ -37,7 +37,7 @@ impl Local {
         Self { door, user }
     }
 
-    /// The controller of that name, whose rights are those of the ClusterRole `system:controller:{name}`.
+    /// The controller of that name, whose rights are those of the `ClusterRole` `system:controller:{name}`.
     pub(super) fn controller(door: Arc<Door>, name: &str) -> Self {
         let user = UserInfo::new(
             format!("system:serviceaccount:kube-system:{name}"),

@@ -25,7 +25,7 @@ const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 const WARNING: HeaderName = HeaderName::from_static("warning");
 
 /// How often a Pod's creation looks again for the account `default` of a namespace that is being set up, and how long it waits
-/// in between, after kube-apiserver's ServiceAccount admission.
+/// in between, after kube-apiserver's `ServiceAccount` admission.
 const ACCOUNT_TRIES: u32 = 10;
 const ACCOUNT_PAUSE: Duration = Duration::from_millis(100);
 

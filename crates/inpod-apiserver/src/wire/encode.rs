@@ -194,7 +194,7 @@ pub(super) fn include_object(parts: &Parts) -> Result<IncludeObject, Status> {
     IncludeObject::parse(&parameter.unwrap_or_default()).map_err(Status::bad_request)
 }
 
-/// A Table or PartialObjectMetadata in the version of `meta.k8s.io` that was asked for.
+/// A Table or `PartialObjectMetadata` in the version of `meta.k8s.io` that was asked for.
 pub(super) fn set_version(object: &mut Json, version: &str) {
     object.insert("apiVersion".to_owned(), version.into());
 }

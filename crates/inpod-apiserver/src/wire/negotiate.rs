@@ -104,7 +104,7 @@ impl Clause<'_> {
             Media::Yaml => "yaml",
         };
         match (self.kind, self.subtype) {
-            ("*", "*") | ("application", "*") => true,
+            ("*" | "application", "*") => true,
             ("application", s) => s == subtype,
             _ => false,
         }

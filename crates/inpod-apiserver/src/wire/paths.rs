@@ -26,7 +26,7 @@ pub(super) fn serve(door: &Door, parts: &Parts, path: &str) -> Result<Response, 
     };
     let segments: Vec<&str> = trimmed.split('/').skip(1).collect();
     let answer = match segments.as_slice() {
-        [""] | ["index.html"] => Ok(index()),
+        ["" | "index.html"] => Ok(index()),
         ["healthz" | "livez" | "readyz", ..] => Ok(health(parts, path)),
         ["version"] => Ok(version()),
         ["api"] => discovered(parts, true, || discovery::api_versions(door.address)),

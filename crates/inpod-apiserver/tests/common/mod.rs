@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 /// A server with the usual lifetimes, on a free port.
-pub async fn server() -> Server {
+pub(crate) async fn server() -> Server {
     Server::start(Options::default())
         .await
         .expect("the server starts")
@@ -26,7 +26,7 @@ pub async fn server() -> Server {
 
 /// Who sends a request.
 #[derive(Clone, Copy)]
-pub enum As<'a> {
+pub(crate) enum As<'a> {
     Admin,
     Token(&'a str),
     Nobody,
@@ -34,23 +34,23 @@ pub enum As<'a> {
 
 /// An answer, read to its end.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub code: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
 impl Answer {
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("the body is text")
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error} in {}", self.text()))
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().expect("the header is text"))
@@ -58,7 +58,7 @@ impl Answer {
 }
 
 /// Sends a request over a connection of its own, and hands back the answer's head and its body as it comes.
-pub async fn open(
+pub(crate) async fn open(
     server: &Server,
     who: As<'_>,
     request: http::request::Builder,
@@ -109,7 +109,7 @@ pub async fn open(
 }
 
 /// [`open`], with the answer read to its end.
-pub async fn send(
+pub(crate) async fn send(
     server: &Server,
     who: As<'_>,
     request: http::request::Builder,
@@ -124,12 +124,12 @@ pub async fn send(
 }
 
 /// A GET by the administrator.
-pub async fn get(server: &Server, path: &str) -> Answer {
+pub(crate) async fn get(server: &Server, path: &str) -> Answer {
     send(server, As::Admin, Request::get(path), "").await
 }
 
 /// A request of the administrator with a JSON body.
-pub async fn json(server: &Server, method: Method, path: &str, body: &Value) -> Answer {
+pub(crate) async fn json(server: &Server, method: Method, path: &str, body: &Value) -> Answer {
     let request = Request::builder()
         .method(method)
         .uri(path)
@@ -138,13 +138,13 @@ pub async fn json(server: &Server, method: Method, path: &str, body: &Value) -> 
 }
 
 /// The events of a watch, line by line.
-pub struct Lines {
+pub(crate) struct Lines {
     body: Incoming,
     rest: Vec<u8>,
 }
 
 /// A watch by the administrator.
-pub async fn watch(server: &Server, path: &str, accept: &str) -> Lines {
+pub(crate) async fn watch(server: &Server, path: &str, accept: &str) -> Lines {
     let request = Request::get(path).header("accept", accept);
     let response = open(server, As::Admin, request, "").await;
     assert_eq!(response.status(), StatusCode::OK, "{path}");
@@ -157,7 +157,7 @@ pub async fn watch(server: &Server, path: &str, accept: &str) -> Lines {
 
 impl Lines {
     /// The next event; none where the watch has ended.
-    pub async fn next(&mut self) -> Option<Value> {
+    pub(crate) async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.rest.drain(..=end).collect();
@@ -171,7 +171,7 @@ impl Lines {
     }
 
     /// The next event, as `TYPE name`.
-    pub async fn next_name(&mut self) -> String {
+    pub(crate) async fn next_name(&mut self) -> String {
         let event = self.next().await.expect("the watch goes on");
         format!(
             "{} {}",
