@@ -3,10 +3,22 @@
 //! The generic verbs are written once, over [`crate::schema::Resource`]; what a kind adds is its [`Strategy`]
 //! (`registry/kinds/`), and what is no object at all (reviews, token requests) is a [`Special`] on its row.
 
+mod create;
+mod delete;
 pub(crate) mod json;
 mod kinds;
+mod options;
+mod patch;
+pub(crate) mod query;
+mod read;
+mod selector;
 mod strategy;
 pub(crate) mod table;
+#[cfg(test)]
+pub(crate) mod testing;
+mod update;
+pub(crate) mod validation;
+mod watch;
 
 use std::sync::Arc;
 
@@ -14,7 +26,7 @@ use http::StatusCode;
 use inpod::RequestInfo;
 
 use crate::core::Core;
-use crate::schema::{Json, Resource, Subresource};
+use crate::schema::{self, Json, Resource, Subresource};
 use crate::storage::Object;
 use crate::{Status, UserInfo};
 
@@ -22,6 +34,10 @@ pub(crate) use kinds::{
     name_problems, served, served_as_stored, served_item, special, strategy, to_storage,
 };
 pub(crate) use strategy::{Column, Special, Strategy};
+
+use options::{DeleteOptions, write_options};
+use patch::Patch;
+use query::Query;
 
 /// One request past authentication and authorization, on its way through admission and registry.
 #[derive(Debug, Clone, Copy)]
@@ -104,7 +120,87 @@ pub(crate) enum Input {
 }
 
 /// Does what `cx.info.verb` says. `query` is the raw query string.
+///
+/// # Errors
+/// The Status of the real server's handlers, checks in their order.
 pub(crate) fn serve(cx: Context<'_>, query: &str, input: Input) -> Result<Answer, Status> {
-    let _ = (cx, query, input);
-    Err(Status::internal("not yet"))
+    let verb = cx.info.verb.as_str();
+    let verbs = cx.subresource.map_or(cx.resource.verbs, |s| s.verbs);
+    if !verbs.contains(&verb) {
+        return Err(Status::method_not_allowed());
+    }
+    let query = Query::parse(query);
+    if let Some(special) = special(cx.resource, cx.subresource) {
+        write_options("CreateOptions", &query)?;
+        let created = special.create(&cx, object(input)?)?;
+        return Ok(Answer::Value(StatusCode::CREATED, created));
+    }
+    // The other subresources are about a container that runs, and here none does.
+    if cx
+        .subresource
+        .is_some_and(|s| !matches!(s.name, "status" | "finalize"))
+    {
+        return Err(Status::method_not_allowed());
+    }
+    match verb {
+        "get" => read::get(&cx, &query),
+        "list" => read::list(&cx, &query),
+        "watch" => watch::watch(&cx, &query),
+        "create" => {
+            write_options("CreateOptions", &query)?;
+            create::create(&cx, object(input)?)
+        }
+        "update" => {
+            write_options("UpdateOptions", &query)?;
+            update::update(&cx, object(input)?)
+        }
+        "patch" => {
+            let validation = write_options("PatchOptions", &query)?;
+            let patch = match input {
+                Input::MergePatch(patch) => Patch::Merge(patch),
+                Input::JsonPatch(patch) => Patch::Json(patch),
+                Input::Empty | Input::Object(_) => {
+                    return Err(Status::bad_request(
+                        "a patch has to be sent in the request body",
+                    ));
+                }
+            };
+            patch::patch(&cx, &patch, validation)
+        }
+        "delete" | "deletecollection" => {
+            let options = match &input {
+                Input::Object(body) => DeleteOptions::parse(&query, Some(body))?,
+                _ => DeleteOptions::parse(&query, None)?,
+            };
+            if verb == "delete" {
+                delete::delete(&cx, &options)
+            } else {
+                delete::delete_collection(&cx, &query, &options)
+            }
+        }
+        _ => Err(Status::method_not_allowed()),
+    }
+}
+
+fn object(input: Input) -> Result<Json, Status> {
+    match input {
+        Input::Object(object) => Ok(object),
+        _ => Err(Status::bad_request(
+            "an object has to be sent in the request body",
+        )),
+    }
+}
+
+/// Puts a stored object in the order and form of its storage version's Go types.
+fn normalize(resource: &Resource, object: &mut Json) {
+    if let Some(ty) = storage_type(resource) {
+        schema::normalize(ty, object);
+    }
+}
+
+/// The type of what is stored for `resource`.
+fn storage_type(resource: &Resource) -> Option<schema::Type> {
+    let (group, name) = resource.storage;
+    let stored = schema::resource(group, resource.version, name).unwrap_or(resource);
+    schema::type_of(stored.group, stored.version, stored.kind)
 }

@@ -215,6 +215,17 @@ impl Store {
         Ok(Snapshot { revision, items })
     }
 
+    /// The object of that name, where there is one, as [`Store::snapshot`] would answer it now.
+    pub fn snapshot_of(&self, resource: ResourceKey, namespace: &str, name: &str) -> Snapshot {
+        let inner = self.read();
+        let table = inner.tables.get(&resource);
+        let object = table.and_then(|t| t.objects.get(&key(namespace, name)));
+        Snapshot {
+            revision: inner.revision,
+            items: object.cloned().into_iter().collect(),
+        }
+    }
+
     /// The changes of `resources` (where empty: of every resource) after revision `from`, without loss and in order.
     ///
     /// # Errors

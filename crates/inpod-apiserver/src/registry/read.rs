@@ -1,0 +1,378 @@
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use crate::registry::options::{ListOptions, Match};
+use crate::registry::query::Query;
+use crate::registry::{Answer, Context, List};
+use crate::status::Reason;
+use crate::storage::{Lookup as _, Object, Snapshot, StorageError};
+use crate::{Cause, Details, Status};
+
+/// Answers the object that the request names.
+pub(super) fn get(cx: &Context<'_>, query: &Query) -> Result<Answer, Status> {
+    not_older_than(cx, query.text("resourceVersion"))?;
+    let (group, resource) = cx.resource.storage;
+    let object = cx
+        .core
+        .store
+        .get(group, resource, namespace(cx).unwrap_or(""), &cx.info.name)
+        .ok_or_else(|| Status::not_found(cx.resource.group, cx.resource.name, &cx.info.name))?;
+    Ok(Answer::Object(StatusCode::OK, cx.resource, object))
+}
+
+/// Answers the objects that the request selects.
+pub(super) fn list(cx: &Context<'_>, query: &Query) -> Result<Answer, Status> {
+    collection(cx, &ListOptions::parse(cx, query)?).map(Answer::List)
+}
+
+/// The objects that `options` select, at one revision, as far as the limit allows.
+pub(super) fn collection(cx: &Context<'_>, options: &ListOptions) -> Result<List, Status> {
+    let Snapshot {
+        revision,
+        mut items,
+        ..
+    } = if options.continue_token.is_empty() {
+        from_start(cx, options)?
+    } else {
+        continued(cx, options)?
+    };
+    let everything = options.selection.is_everything();
+    if !everything {
+        items.retain(|object| options.selection.matches(object));
+    }
+    // What may be of any revision comes from a cache on the real server, which does not divide it.
+    let limit = match options.resource_version.as_str() {
+        "0" => 0,
+        _ => options.limit,
+    };
+    let mut list = List {
+        resource: cx.resource,
+        items,
+        revision,
+        continue_token: None,
+        remaining: None,
+    };
+    if limit > 0 && list.items.len() > limit {
+        let left = list.items.len() - limit;
+        list.items.truncate(limit);
+        let last = list.items.last().map(|object| key(cx, object));
+        list.continue_token = last.map(|last| {
+            Token {
+                v: VERSION.to_owned(),
+                rv: i64::try_from(revision).unwrap_or(i64::MAX),
+                start: format!("{last}\0"),
+            }
+            .encode()
+        });
+        list.remaining = everything.then_some(left as u64);
+    }
+    Ok(list)
+}
+
+/// The namespace that the request is about, unless it is about all of them.
+pub(super) fn namespace<'a>(cx: &Context<'a>) -> Option<&'a str> {
+    let namespace = cx.info.namespace.as_str();
+    (cx.resource.namespaced && !namespace.is_empty()).then_some(namespace)
+}
+
+/// What a resourceVersion asks for: nothing in particular where it is empty or 0.
+///
+/// # Errors
+/// 400 where it is no number.
+pub(super) fn revision(resource_version: &str) -> Result<Option<u64>, Status> {
+    match resource_version {
+        "" | "0" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| {
+            Status::bad_request(format!(
+                "invalid resource version: strconv.ParseUint: parsing {text:?}: invalid syntax"
+            ))
+        }),
+    }
+}
+
+/// 504 for a revision that the server has not come to.
+pub(super) fn too_large(asked: u64, current: u64) -> Status {
+    Status::new(
+        StatusCode::GATEWAY_TIMEOUT,
+        Reason::Timeout,
+        format!("Timeout: Too large resource version: {asked}, current: {current}"),
+    )
+    .with_details(Details {
+        causes: vec![Cause::new(
+            "ResourceVersionTooLarge",
+            "",
+            "Too large resource version",
+        )],
+        retry_after_seconds: 1,
+        ..Details::default()
+    })
+}
+
+fn not_older_than(cx: &Context<'_>, resource_version: &str) -> Result<(), Status> {
+    let current = cx.core.store.revision();
+    match revision(resource_version)? {
+        Some(asked) if asked > current => Err(too_large(asked, current)),
+        _ => Ok(()),
+    }
+}
+
+fn from_start(cx: &Context<'_>, options: &ListOptions) -> Result<Snapshot, Status> {
+    let asked = revision(&options.resource_version)?;
+    // Without a match, a limit makes it exact: so it was before there was resourceVersionMatch.
+    let exact = match options.resource_version_match {
+        Some(Match::Exact) => true,
+        Some(Match::NotOlderThan) => false,
+        None => options.limit > 0,
+    };
+    if !exact {
+        not_older_than(cx, &options.resource_version)?;
+        if let Some(single) = single(cx, options) {
+            return Ok(single);
+        }
+    }
+    cx.core
+        .store
+        .snapshot(
+            cx.resource.storage,
+            namespace(cx),
+            None,
+            asked.filter(|_| exact),
+        )
+        .map_err(|error| match error {
+            StorageError::TooOld { .. } => {
+                Status::expired("The resourceVersion for the provided list is too old.")
+            }
+            other => refused(other),
+        })
+}
+
+/// A list of one name is a look-up.
+fn single(cx: &Context<'_>, options: &ListOptions) -> Option<Snapshot> {
+    let name = options.selection.fields.exact("metadata.name")?;
+    let namespace = match namespace(cx) {
+        Some(namespace) => namespace,
+        None if !cx.resource.namespaced => "",
+        None => options.selection.fields.exact("metadata.namespace")?,
+    };
+    cx.core
+        .store
+        .snapshot_of(cx.resource.storage, namespace, name)
+        .into()
+}
+
+fn continued(cx: &Context<'_>, options: &ListOptions) -> Result<Snapshot, Status> {
+    if revision(&options.resource_version)?.is_some() {
+        return Err(Status::bad_request(
+            "specifying resource version is not allowed when using continue",
+        ));
+    }
+    let token = Token::decode(&options.continue_token)
+        .map_err(|problem| Status::bad_request(format!("invalid continue token: {problem}")))?;
+    let start = match namespace(cx) {
+        Some(namespace) => format!("{namespace}/{}", token.start),
+        None => token.start.clone(),
+    };
+    // A negative revision is that of a token that was given out for an expired one: it goes on with what is there now.
+    let revision = u64::try_from(token.rv).ok();
+    cx.core
+        .store
+        .snapshot(cx.resource.storage, namespace(cx), Some(&start), revision)
+        .map_err(|error| match error {
+            StorageError::TooOld { .. } => {
+                let mut status = Status::expired(
+                    "The provided continue parameter is too old to display a consistent list result. You can start a new \
+                     list without the continue parameter, or use the continue token in this response to retrieve the \
+                     remainder of the results. Continuing with the provided token results in an inconsistent list - objects \
+                     that were created, modified, or deleted between the time the first chunk was returned and now may show \
+                     up in the list.",
+                );
+                status.continue_token = Some(Token { rv: -1, ..token.clone() }.encode());
+                status
+            }
+            other => refused(other),
+        })
+}
+
+/// A storage error of a read as a Status.
+pub(super) fn refused(error: StorageError) -> Status {
+    match error {
+        StorageError::TooOld { .. } => Status::expired(error.to_string()),
+        StorageError::TooLarge { asked, current } => too_large(asked, current),
+        other => Status::internal(other),
+    }
+}
+
+const VERSION: &str = "meta.k8s.io/v1";
+
+/// Where a list goes on. Clients may not look inside, but tools do: it is the real server's form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Token {
+    v: String,
+    rv: i64,
+    /// The first key that is still to come, below the namespace of the list where it has one.
+    start: String,
+}
+
+impl Token {
+    fn encode(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    fn decode(text: &str) -> Result<Self, String> {
+        let invalid = |why: &dyn std::fmt::Display| format!("continue key is not valid: {why}");
+        let bytes = BASE64_URL_SAFE_NO_PAD
+            .decode(text)
+            .map_err(|e| invalid(&e))?;
+        let token: Self = serde_json::from_slice(&bytes).map_err(|e| invalid(&e))?;
+        if token.v != VERSION {
+            return Err(invalid(&format!(
+                "server does not recognize this encoded version {}",
+                token.v
+            )));
+        }
+        if token.rv == 0 {
+            return Err(invalid(
+                &"incorrect encoded start resourceVersion (version meta.k8s.io/v1)",
+            ));
+        }
+        if token.start.is_empty() {
+            return Err(invalid(&"encoded start key empty (version meta.k8s.io/v1)"));
+        }
+        // Keys are compared, never resolved, but the real server refuses these.
+        if token
+            .start
+            .split('/')
+            .any(|part| matches!(part, "" | "." | ".."))
+        {
+            return Err(invalid(&token.start));
+        }
+        Ok(token)
+    }
+}
+
+/// The key of `object` below the namespace of the list.
+fn key(cx: &Context<'_>, object: &Arc<Object>) -> String {
+    match namespace(cx) {
+        Some(_) => object.name.clone(),
+        None => object.key(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::registry::Input;
+    use crate::registry::testing::Server;
+
+    fn server(names: &[&str]) -> Server {
+        let server = Server::new();
+        for name in names {
+            let body = json!({"metadata": {"name": name, "labels": {"name": name}}});
+            server.write("create", "", "", body).expect("created");
+        }
+        server
+    }
+
+    fn list(server: &Server, query: &str) -> Result<List, Status> {
+        match server.serve("list", "", query, Input::Empty)? {
+            Answer::List(list) => Ok(list),
+            other => panic!("no list: {other:?}"),
+        }
+    }
+
+    fn names(list: &List) -> Vec<&str> {
+        list.items.iter().map(|o| o.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_list_goes_on_at_its_revision() {
+        let server = server(&["a", "b", "c"]);
+        let first = list(&server, "limit=2").expect("listed");
+        assert_eq!(names(&first), ["a", "b"]);
+        assert_eq!(first.remaining, Some(1));
+        server
+            .serve("delete", "c", "", Input::Empty)
+            .expect("deleted");
+        let token = first.continue_token.expect("there is more");
+        let rest = list(&server, &format!("limit=2&continue={token}")).expect("listed");
+        assert_eq!(names(&rest), ["c"]);
+        assert_eq!(rest.revision, first.revision);
+        assert_eq!(rest.continue_token, None);
+    }
+
+    #[test]
+    fn a_token_of_an_old_revision_is_answered_with_a_fresh_one() {
+        let server = server(&["a", "b", "c"]);
+        let old = list(&server, "").expect("listed").revision;
+        let first = list(&server, "limit=1").expect("listed");
+        for n in 0..10_010 {
+            let body = json!({"metadata": {"name": "a"}, "spec": n});
+            server.write("update", "a", "", body).expect("updated");
+        }
+        let token = first.continue_token.expect("there is more");
+        let status = list(&server, &format!("continue={token}")).expect_err("expired");
+        assert_eq!(
+            (status.code.as_u16(), status.reason),
+            (410, Reason::Expired)
+        );
+        let fresh = status.continue_token.expect("a fresh token");
+        let rest = list(&server, &format!("continue={fresh}")).expect("listed");
+        assert_eq!(names(&rest), ["b", "c"]);
+        let query = format!("resourceVersion={old}&resourceVersionMatch=Exact");
+        let status = list(&server, &query).expect_err("expired");
+        assert_eq!(
+            status.message,
+            "The resourceVersion for the provided list is too old."
+        );
+    }
+
+    #[test]
+    fn selectors_choose_and_hide_how_many_remain() {
+        let server = server(&["a", "b", "c"]);
+        let some = list(&server, "labelSelector=name+in+(a,c)&limit=1").expect("listed");
+        assert_eq!(names(&some), ["a"]);
+        assert!(some.continue_token.is_some());
+        assert_eq!(some.remaining, None);
+        let one = list(&server, "fieldSelector=metadata.name%3Db").expect("listed");
+        assert_eq!(names(&one), ["b"]);
+        let none = list(&server, "fieldSelector=metadata.name%3Dx").expect("listed");
+        assert!(none.items.is_empty());
+    }
+
+    #[test]
+    fn a_revision_can_be_asked_for() {
+        let server = server(&["a", "b"]);
+        let exact = list(&server, "resourceVersion=2&resourceVersionMatch=Exact").expect("listed");
+        assert_eq!((names(&exact), exact.revision), (vec!["a"], 2));
+        let legacy = list(&server, "resourceVersion=2&limit=5").expect("listed");
+        assert_eq!(legacy.revision, 2);
+        let newer = list(&server, "resourceVersion=2").expect("listed");
+        assert_eq!(newer.revision, 3);
+        let status = list(&server, "resourceVersion=99").expect_err("not yet");
+        assert_eq!(status.code, 504);
+        assert_eq!(
+            status.message,
+            "Timeout: Too large resource version: 99, current: 3"
+        );
+        let status = list(&server, "resourceVersion=x").expect_err("no number");
+        assert_eq!(status.code, 400);
+    }
+
+    proptest! {
+        #[test]
+        fn no_token_makes_the_server_panic(text in ".*", start in ".*", rv: i64) {
+            let _ = Token::decode(&text);
+            let token = Token { v: VERSION.to_owned(), rv, start };
+            if let Ok(decoded) = Token::decode(&token.encode()) {
+                prop_assert_eq!(decoded, token);
+            }
+        }
+    }
+}

@@ -1,0 +1,338 @@
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use crate::Status;
+use crate::admission::{Operation, admit};
+use crate::auth::{Attributes, Decision};
+use crate::registry::json::Fields as _;
+use crate::registry::kinds::field::invalid;
+use crate::registry::{Answer, Context, create, normalize, strategy, to_storage, validation};
+use crate::schema::Json;
+use crate::storage::{Lookup as _, Object, StorageError, Write};
+
+/// How often a change that was made from no particular revision is made again because another one came between.
+const ATTEMPTS: usize = 5;
+/// What a client is told that changed an object from an older revision.
+pub(super) const MODIFIED: &str =
+    "the object has been modified; please apply your changes to the latest version and try again";
+
+/// Replaces an object by what the client sent.
+pub(super) fn update(cx: &Context<'_>, object: Json) -> Result<Answer, Status> {
+    let mut object = to_storage(cx.resource, object);
+    create::ensure_namespace(cx, &mut object)?;
+    check_name(cx, &object)?;
+    let uid = object.text("metadata.uid").to_owned();
+    let missing = current(cx).is_none();
+    if missing && cx.subresource.is_none() && strategy(cx.resource).create_on_update() {
+        return create_by_update(cx, object);
+    }
+    change(cx, |old| {
+        let stored = old.text("metadata.uid");
+        if uid.is_empty() || uid == stored {
+            return Ok(object.clone());
+        }
+        let why = format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {stored}"
+        );
+        Err(conflict(cx, &why))
+    })
+}
+
+/// Changes an object by `change`, which is given the stored one; again where another change came between, unless what it
+/// answers names a resourceVersion.
+pub(super) fn change(
+    cx: &Context<'_>,
+    mut change: impl FnMut(&Json) -> Result<Json, Status>,
+) -> Result<Answer, Status> {
+    for _ in 0..ATTEMPTS {
+        let current = current(cx)
+            .ok_or_else(|| Status::not_found(cx.resource.group, cx.resource.name, &cx.info.name))?;
+        let old = current.value();
+        let new = change(&old)?;
+        match attempt(cx, &current, &old, new) {
+            Ok(object) => return Ok(Answer::Object(StatusCode::OK, cx.resource, object)),
+            Err(Refusal::Status(status)) => return Err(status),
+            Err(Refusal::Overtaken) => {}
+        }
+    }
+    Err(conflict(cx, MODIFIED))
+}
+
+/// Why an attempt did not succeed.
+enum Refusal {
+    Status(Status),
+    /// The object has changed meanwhile.
+    Overtaken,
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Self::Status(status)
+    }
+}
+
+fn attempt(
+    cx: &Context<'_>,
+    current: &Arc<Object>,
+    old: &Json,
+    mut new: Json,
+) -> Result<Arc<Object>, Refusal> {
+    let strategy = strategy(cx.resource);
+    create::ensure_namespace(cx, &mut new)?;
+    check_name(cx, &new)?;
+    check_revision(cx, current, &new)?;
+    keep_system_fields(&mut new, old);
+    keep_other_parts(cx, &mut new, old);
+    strategy.default(&mut new);
+    strategy.prepare_update(cx, &mut new, old);
+    admit(cx, Operation::Update(old), &mut new)?;
+    if strategy.has_generation() && spec_differs(&new, old) {
+        let generation = old.int("metadata.generation").unwrap_or(0);
+        new.put("metadata.generation", generation + 1);
+    }
+    normalize(cx.resource, &mut new);
+
+    let mut causes = validation::metadata(cx.resource, &new);
+    causes.extend(validation::metadata_update(&new, old));
+    causes.extend(strategy.validate(&new));
+    causes.extend(strategy.validate_update(&new, old));
+    if !causes.is_empty() {
+        let (group, kind) = (cx.resource.group, cx.resource.kind);
+        return Err(Status::invalid(group, kind, &current.name, causes).into());
+    }
+
+    let object = Object::new(&new, strategy.fields(&new));
+    let finished = current.deletion_timestamp.is_some()
+        && new.is_empty_at("metadata.finalizers")
+        && old.int("metadata.deletionGracePeriodSeconds").unwrap_or(0) == 0
+        && !strategy.is_held(&new);
+    let unchanged = object.same_content(current);
+    if cx.dry_run || (unchanged && !finished) {
+        return Ok(Arc::new(object.at_revision(current.revision)));
+    }
+    let write = if finished {
+        Write::Delete(current.clone())
+    } else {
+        Write::Update(object.clone(), current.revision)
+    };
+    match cx.core.store.apply(cx.resource.storage, write) {
+        // Who removes the last finalizer is answered with the object as it was sent, which is gone by then.
+        Ok(_) if finished => Ok(Arc::new(object.at_revision(current.revision))),
+        Ok(stored) => Ok(stored),
+        Err(StorageError::Stale(_) | StorageError::Missing) => Err(Refusal::Overtaken),
+        Err(other) => Err(Status::internal(other).into()),
+    }
+}
+
+/// A PUT of an object that is not there, of a kind that allows it; the user must be allowed to create it too.
+fn create_by_update(cx: &Context<'_>, mut object: Json) -> Result<Answer, Status> {
+    let mut attributes = Attributes::of(cx.info);
+    "create".clone_into(&mut attributes.verb);
+    if let Decision::NoOpinion(_) = cx.core.rbac.decide(cx.user, &attributes) {
+        let why = format!("User {:?} cannot create it by an update", cx.user.username);
+        let (group, resource) = (cx.resource.group, cx.resource.name);
+        return Err(Status::forbidden(group, resource, &cx.info.name, &why));
+    }
+    if !object.is_empty_at("metadata.uid") {
+        let why = format!(
+            "Precondition failed: UID in precondition: {}, UID in object meta: ",
+            object.text("metadata.uid")
+        );
+        return Err(conflict(cx, &why));
+    }
+    create::wipe_system_fields(&mut object);
+    object.take("metadata.resourceVersion");
+    let created = create::store_new(cx, object)?;
+    Ok(Answer::Object(StatusCode::CREATED, cx.resource, created))
+}
+
+fn current(cx: &Context<'_>) -> Option<Arc<Object>> {
+    let (group, resource) = cx.resource.storage;
+    let namespace = if cx.resource.namespaced {
+        cx.info.namespace.as_str()
+    } else {
+        ""
+    };
+    cx.core.store.get(group, resource, namespace, &cx.info.name)
+}
+
+pub(super) fn conflict(cx: &Context<'_>, why: &str) -> Status {
+    Status::conflict(cx.resource.group, cx.resource.name, &cx.info.name, why)
+}
+
+fn check_name(cx: &Context<'_>, object: &Json) -> Result<(), Status> {
+    let requested = &cx.info.name;
+    match object.text("metadata.name") {
+        "" => Err(Status::bad_request(format!(
+            "the name of the object ({requested} based on URL) was undeterminable: name must be provided"
+        ))),
+        name if name != requested => Err(Status::bad_request(format!(
+            "the name of the object ({name}) does not match the name on the URL ({requested})"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// An object that names a resourceVersion is a change of that one alone.
+fn check_revision(cx: &Context<'_>, current: &Object, new: &Json) -> Result<(), Status> {
+    let version = new.text("metadata.resourceVersion");
+    if matches!(version, "" | "0") {
+        return Ok(());
+    }
+    match version.parse::<u64>() {
+        Ok(revision) if revision == current.revision => Ok(()),
+        Ok(_) => Err(conflict(cx, MODIFIED)),
+        Err(_) => {
+            let why = "must be a resourceVersion that this server gave out";
+            let cause = invalid("metadata.resourceVersion", version, why);
+            let (group, kind) = (cx.resource.group, cx.resource.kind);
+            Err(Status::invalid(group, kind, &current.name, vec![cause]))
+        }
+    }
+}
+
+/// Puts back what no update changes, and what is filled in where it was left out.
+fn keep_system_fields(new: &mut Json, old: &Json) {
+    new.put_back("metadata.generation", old);
+    new.put_back("metadata.creationTimestamp", old);
+    new.default_to("metadata.uid", old.text("metadata.uid"));
+    for field in [
+        "metadata.deletionTimestamp",
+        "metadata.deletionGracePeriodSeconds",
+    ] {
+        if old.at(field).is_some() {
+            new.put_back(field, old);
+        }
+    }
+    let metadata = new.map_mut("metadata");
+    for field in ["resourceVersion", "selfLink", "managedFields"] {
+        metadata.shift_remove(field);
+    }
+}
+
+/// An update of the object leaves its status alone, an update of the status the rest, and `finalize` changes no status.
+fn keep_other_parts(cx: &Context<'_>, new: &mut Json, old: &Json) {
+    let has_status = || cx.resource.subresources.iter().any(|s| s.name == "status");
+    match cx.subresource.map(|s| s.name) {
+        None if has_status() => new.put_back("status", old),
+        Some("finalize") => new.put_back("status", old),
+        Some("status") => {
+            let mut merged = old.clone();
+            merged.put_back("metadata", new);
+            merged.put_back("status", new);
+            merged.put_back("metadata.ownerReferences", old);
+            *new = merged;
+        }
+        _ => {}
+    }
+}
+
+fn spec_differs(new: &Json, old: &Json) -> bool {
+    let spec = |key: &&String| !matches!(key.as_str(), "metadata" | "status");
+    let keys = new.keys().chain(old.keys()).filter(spec);
+    keys.into_iter().any(|key| new.get(key) != old.get(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::registry::testing::Server;
+
+    fn server() -> (Server, Value) {
+        let server = Server::new();
+        let body = json!({"metadata": {"name": "a"}, "spec": {"n": 1}});
+        let created = server.write("create", "", "", body).expect("created");
+        (server, created)
+    }
+
+    #[test]
+    fn an_update_without_a_revision_is_unconditional_and_one_without_a_change_writes_nothing() {
+        let (server, created) = server();
+        let body = json!({"metadata": {"name": "a"}, "spec": {"n": 2}});
+        let updated = server
+            .write("update", "a", "", body.clone())
+            .expect("updated");
+        assert_eq!(updated["metadata"]["resourceVersion"], "3");
+        assert_eq!(updated["metadata"]["uid"], created["metadata"]["uid"]);
+        let again = server.write("update", "a", "", body).expect("updated");
+        assert_eq!(again, updated);
+    }
+
+    #[test]
+    fn an_update_from_an_older_revision_conflicts() {
+        let (server, created) = server();
+        let mut change = created.clone();
+        change["spec"]["n"] = json!(2);
+        server
+            .write("update", "a", "", change.clone())
+            .expect("updated");
+        let status = server.write("update", "a", "", change).expect_err("stale");
+        assert_eq!(status.code, 409);
+        assert_eq!(
+            status.message,
+            "Operation cannot be fulfilled on things.test.example \"a\": the object has been modified; please apply your \
+             changes to the latest version and try again"
+        );
+    }
+
+    #[test]
+    fn an_update_must_be_about_what_its_path_names() {
+        let (server, created) = server();
+        let problem = |name: &str, metadata: Value| {
+            server
+                .write("update", name, "", json!({"metadata": metadata}))
+                .expect_err("refused")
+        };
+        let status = problem("a", json!({"name": "b"}));
+        assert_eq!(
+            status.message,
+            "the name of the object (b) does not match the name on the URL (a)"
+        );
+        let status = problem("a", json!({"name": "a", "uid": "other"}));
+        assert_eq!(status.code, 409);
+        let uid = created["metadata"]["uid"].as_str().expect("a uid");
+        assert!(status.message.ends_with(&format!(
+            "Precondition failed: UID in precondition: other, UID in object meta: {uid}"
+        )));
+        let status = problem("b", json!({"name": "b"}));
+        assert_eq!(status.message, "things.test.example \"b\" not found");
+    }
+
+    #[test]
+    fn status_and_the_rest_are_changed_apart() {
+        let (server, _) = server();
+        let body = json!({
+            "metadata": {"name": "a", "labels": {"l": "1"}}, "spec": {"n": 9}, "status": {"phase": "Done"}
+        });
+        let updated = server
+            .write("update", "a/status", "", body)
+            .expect("updated");
+        assert_eq!(updated["spec"], json!({"n": 1}));
+        assert_eq!(updated["status"], json!({"phase": "Done"}));
+        assert_eq!(updated["metadata"]["labels"], json!({"l": "1"}));
+
+        let body =
+            json!({"metadata": {"name": "a"}, "spec": {"n": 9}, "status": {"phase": "Other"}});
+        let updated = server.write("update", "a", "", body).expect("updated");
+        assert_eq!(updated["spec"], json!({"n": 9}));
+        assert_eq!(updated["status"], json!({"phase": "Done"}));
+    }
+
+    #[test]
+    fn a_dry_run_changes_nothing() {
+        let (server, created) = server();
+        let body = json!({"metadata": {"name": "a"}, "spec": {"n": 2}});
+        let dry = server
+            .write("update", "a", "dryRun=All", body)
+            .expect("possible");
+        assert_eq!(dry["spec"], json!({"n": 2}));
+        assert_eq!(
+            dry["metadata"]["resourceVersion"],
+            created["metadata"]["resourceVersion"]
+        );
+        let stored = server.write("get", "a", "", json!({})).expect("there");
+        assert_eq!(stored, created);
+    }
+}
