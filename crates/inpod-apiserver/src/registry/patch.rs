@@ -152,14 +152,8 @@ fn decode(
     validation: FieldValidation,
 ) -> Result<Json, Status> {
     let text = after.to_string();
-    let refuse = |why: &str| {
-        let mut status = Status::invalid("", "", "", vec![invalid("patch", text.as_str(), why)]);
-        status.details = Some(Details {
-            causes: status.details.unwrap_or_default().causes,
-            ..Details::default()
-        });
-        status
-    };
+    let refuse =
+        |why: &str| Status::invalid("", "", "", vec![invalid("patch", text.as_str(), why)]);
     let Value::Object(object) = after else {
         return Err(refuse("the patched object is no JSON object"));
     };
