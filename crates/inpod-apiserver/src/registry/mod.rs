@@ -31,7 +31,8 @@ use crate::storage::Object;
 use crate::{Status, UserInfo};
 
 pub(crate) use kinds::{
-    name_problems, served, served_as_stored, served_item, special, strategy, to_storage,
+    allocate_service, name_problems, served, served_as_stored, served_item, special, strategy,
+    to_storage,
 };
 pub(crate) use strategy::{Column, Special, Strategy};
 

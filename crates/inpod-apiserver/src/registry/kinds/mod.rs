@@ -16,6 +16,7 @@ mod role_bindings;
 mod roles;
 mod secrets;
 mod service_accounts;
+mod services;
 
 use serde_json::Value;
 
@@ -23,6 +24,7 @@ use crate::registry::{Column, Special, Strategy};
 use crate::schema::{Json, Resource, Subresource};
 
 pub(crate) use names::name_problems;
+pub(crate) use services::allocate as allocate_service;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
@@ -37,6 +39,7 @@ pub(crate) fn strategy(resource: &Resource) -> &'static dyn Strategy {
         ("", "nodes") => &nodes::Nodes,
         ("", "pods") => &pods::Pods,
         ("", "secrets") => &secrets::Secrets,
+        ("", "services") => &services::Services,
         ("", "serviceaccounts") => &service_accounts::ServiceAccounts,
         ("coordination.k8s.io", "leases") => &leases::Leases,
         ("discovery.k8s.io", "endpointslices") => &endpoint_slices::EndpointSlices,
