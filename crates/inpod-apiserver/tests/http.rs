@@ -387,8 +387,8 @@ async fn what_every_namespace_has_comes_back() {
     send(&server, As::Admin, Request::delete(one), "").await;
     assert_eq!(events.next_name().await, "DELETED kube-root-ca.crt");
     assert_eq!(events.next_name().await, "ADDED kube-root-ca.crt");
-    let patch = Request::patch(one).header("content-type", "application/merge-patch+json");
-    send(&server, As::Admin, patch, r#"{"data":{"ca.crt":"x"}}"#).await;
+    let change = Request::patch(one).header("content-type", "application/merge-patch+json");
+    send(&server, As::Admin, change, r#"{"data":{"ca.crt":"x"}}"#).await;
     assert_eq!(
         events.next().await.expect("changed")["object"]["data"]["ca.crt"],
         "x"

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::local::{Local, Refused};
-use crate::schema;
+use super::local::{Local, Refused, collection};
+use crate::auth::bootstrap_objects;
+use crate::schema::{self, Json};
 
 /// The namespaces of a new cluster.
 pub(super) const NAMESPACES: [&str; 4] =
@@ -18,35 +19,24 @@ pub(super) async fn run(apiserver: &Local, now: &str) -> Result<(), Refused> {
         let namespace = json!({"metadata": {"name": name}});
         apiserver.create("/api/v1/namespaces", &namespace).await?;
     }
-    for role in schema::bootstrap_roles() {
-        if let Some(path) = collection_of(role) {
-            apiserver
-                .create(&path, &Value::Object(role.clone()))
-                .await?;
+    for role in bootstrap_objects() {
+        if let Some(path) = collection_of(&role) {
+            apiserver.create(&path, &Value::Object(role)).await?;
         }
     }
     apiserver.create("/api/v1/nodes", &node(now)).await
 }
 
 /// The path of the collection that an object with kind and apiVersion belongs to.
-fn collection_of(object: &schema::Json) -> Option<String> {
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-    let api_version = text(object.get("apiVersion"))?;
-    let kind = text(object.get("kind"))?;
+fn collection_of(object: &Json) -> Option<String> {
+    let text = |value: &Json, key: &str| value.get(key)?.as_str().map(str::to_owned);
+    let api_version = text(object, "apiVersion")?;
     let (group, version) = api_version
         .split_once('/')
         .unwrap_or(("", api_version.as_str()));
-    let resource = schema::by_kind(group, version, &kind)?;
-    let namespace = text(object.get("metadata")?.get("namespace"));
-    let root = if group.is_empty() {
-        format!("/api/{version}")
-    } else {
-        format!("/apis/{group}/{version}")
-    };
-    Some(match namespace {
-        Some(namespace) => format!("{root}/namespaces/{namespace}/{}", resource.name),
-        None => format!("{root}/{}", resource.name),
-    })
+    let resource = schema::by_kind(group, version, &text(object, "kind")?)?;
+    let namespace = text(object.get("metadata")?.as_object()?, "namespace");
+    Some(collection(resource, &namespace.unwrap_or_default()))
 }
 
 fn node(now: &str) -> Value {

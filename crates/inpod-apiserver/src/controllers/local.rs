@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::UserInfo;
 use crate::auth::InProcess;
+use crate::schema::Resource;
 use crate::wire::Door;
 
 /// A client of this server inside its own process: the same door, under an identity that needs no credentials.
@@ -101,4 +102,19 @@ impl Local {
             .unwrap_or_else(|| String::from_utf8_lossy(&body).into_owned());
         Err(refused(code, message))
     }
+}
+
+/// The path of a resource's collection in a namespace or, with an empty one, in the cluster.
+pub(super) fn collection(resource: &Resource, namespace: &str) -> String {
+    let mut path = match resource.group {
+        "" => format!("/api/{}", resource.version),
+        group => format!("/apis/{group}/{}", resource.version),
+    };
+    if !namespace.is_empty() {
+        path.push_str("/namespaces/");
+        path.push_str(namespace);
+    }
+    path.push('/');
+    path.push_str(resource.name);
+    path
 }

@@ -1,8 +1,10 @@
-//! What a cluster does by itself: default service accounts, `kube-root-ca.crt`, namespace deletion, the `kubernetes` Service.
+//! What a cluster does by itself: default service accounts, `kube-root-ca.crt`, namespace deletion, the `kubernetes` Service,
+//! aggregated `ClusterRoles`.
 //!
 //! Controllers read the store's event log and write through the door, as anybody else does.
 
 mod bootstrap;
+mod cluster_roles;
 mod kubernetes;
 mod local;
 mod namespaces;
@@ -14,6 +16,7 @@ use std::time::Duration;
 
 use crate::storage::{Change, ChangeKind, Lookup as _, Subscription};
 use crate::wire::{Door, Drain};
+use cluster_roles::ClusterRoles;
 use kubernetes::KubernetesService;
 use local::Local;
 use namespaces::{Namespaces, Progress};
@@ -27,6 +30,7 @@ pub(crate) struct Controllers {
     door: Arc<Door>,
     namespaces: Namespaces,
     service: KubernetesService,
+    cluster_roles: ClusterRoles,
     changes: Subscription,
     /// The namespaces to look at again after a while.
     unfinished: BTreeSet<String>,
@@ -51,6 +55,7 @@ impl Controllers {
         let mut controllers = Self {
             namespaces: Namespaces::new(&door),
             service: KubernetesService::new(&door, address),
+            cluster_roles: ClusterRoles::new(&door),
             changes,
             unfinished: BTreeSet::new(),
             door,
@@ -72,7 +77,7 @@ impl Controllers {
     pub(crate) async fn run(mut self, drain: Drain) {
         let mut drained = std::pin::pin!(drain.wait());
         loop {
-            let changed = {
+            let next = {
                 let retry = async {
                     if self.unfinished.is_empty() {
                         std::future::pending::<()>().await;
@@ -85,8 +90,11 @@ impl Controllers {
                     () = retry => None,
                 }
             };
-            let names = match changed {
-                Some(Ok(changes)) => self.concerned(&changes),
+            let names = match next {
+                Some(Ok(changes)) => {
+                    self.follow_roles(&changes).await;
+                    self.concerned(&changes)
+                }
                 Some(Err(error)) => {
                     tracing::warn!(%error, "the controllers fell behind and start over");
                     self.start_over()
@@ -94,6 +102,16 @@ impl Controllers {
                 None => std::mem::take(&mut self.unfinished),
             };
             self.round(&names).await;
+        }
+    }
+
+    async fn follow_roles(&self, changes: &[Arc<Change>]) {
+        let roles = (cluster_roles::GROUP, cluster_roles::RESOURCE);
+        if changes.iter().any(|change| change.resource == roles)
+            && let Err(refused) = self.cluster_roles.reconcile().await
+        {
+            // What it conflicted with is a change of its own, after which it is tried again.
+            tracing::debug!(%refused, "cannot update an aggregated ClusterRole");
         }
     }
 

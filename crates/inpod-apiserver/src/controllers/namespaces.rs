@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::local::{Local, Refused};
+use super::local::{Local, Refused, collection};
 use crate::core::Core;
 use crate::schema::{self, Json, Resource};
 use crate::storage::{Lookup as _, Object};
@@ -141,12 +141,7 @@ impl Namespaces {
         if objects.is_empty() {
             return Ok(false);
         }
-        let root = if resource.group.is_empty() {
-            format!("/api/{}", resource.version)
-        } else {
-            format!("/apis/{}/{}", resource.group, resource.version)
-        };
-        let collection = format!("{root}/namespaces/{namespace}/{}", resource.name);
+        let collection = collection(resource, namespace);
         if objects.iter().any(|o| o.deletion_timestamp.is_none()) {
             self.cleaner.delete(&collection, None).await?;
         }

@@ -5,6 +5,7 @@ mod discovery;
 mod door;
 mod drain;
 mod encode;
+mod health;
 mod indent;
 mod input;
 mod listener;

@@ -1,5 +1,6 @@
 //! What is served at paths that are no resources.
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, VARY};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
@@ -7,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::negotiate::{Endpoint, Form, Transform};
 use super::reply::{self, Response};
-use super::{Door, discovery, encode, query};
+use super::{Door, discovery, encode, health};
 use crate::Status;
 use crate::schema::{self, Json};
 
@@ -27,7 +28,9 @@ pub(super) fn serve(door: &Door, parts: &Parts, path: &str) -> Result<Response, 
     let segments: Vec<&str> = trimmed.split('/').skip(1).collect();
     let answer = match segments.as_slice() {
         ["" | "index.html"] => Ok(index()),
-        ["healthz" | "livez" | "readyz", ..] => Ok(health(parts, path)),
+        ["healthz" | "livez" | "readyz", ..] => {
+            Ok(health::serve(path, parts.uri.query().unwrap_or_default()))
+        }
         ["version"] => Ok(version()),
         ["api"] => discovered(parts, true, || discovery::api_versions(door.address)),
         ["apis"] => discovered(parts, false, discovery::group_list),
@@ -119,48 +122,6 @@ pub(crate) fn go_architecture() -> &'static str {
     }
 }
 
-/// `/healthz`, `/livez`, `/readyz`, and each check by itself. A server that answers is healthy and, since it does not listen
-/// before it is set up, ready.
-fn health(parts: &Parts, path: &str) -> Response {
-    let (name, check) = path
-        .trim_start_matches('/')
-        .split_once('/')
-        .map_or((path.trim_start_matches('/'), None), |(name, check)| {
-            (name, Some(check))
-        });
-    match check {
-        None => {}
-        Some("ping") => return reply::text(StatusCode::OK, "ok"),
-        Some(_) => return reply::page_not_found(),
-    }
-    let raw_query = parts.uri.query().unwrap_or_default();
-    if query::first(raw_query, "verbose").is_none() {
-        return reply::text(StatusCode::OK, "ok");
-    }
-    let excluded: Vec<String> = query::pairs(raw_query)
-        .filter(|(key, _)| key == "exclude")
-        .map(|(_, value)| value.into_owned())
-        .collect();
-    let mut text = if excluded.iter().any(|check| check == "ping") {
-        "[+]ping excluded: ok\n".to_owned()
-    } else {
-        "[+]ping ok\n".to_owned()
-    };
-    let unknown: Vec<String> = excluded
-        .iter()
-        .filter(|check| *check != "ping")
-        .map(|check| format!("{check:?}"))
-        .collect();
-    if !unknown.is_empty() {
-        text.push_str(&format!(
-            "warn: some health checks cannot be excluded: no matches for {}\n",
-            unknown.join(",")
-        ));
-    }
-    text.push_str(&format!("{name} check passed\n"));
-    reply::text(StatusCode::OK, text)
-}
-
 /// `/api` or `/apis`: one document for all below it where the client asks for that, else the plain list.
 fn discovered(parts: &Parts, core: bool, plain: impl FnOnce() -> Json) -> Result<Response, Status> {
     let form = Form::negotiate(parts, Endpoint::Discovery)?;
@@ -168,7 +129,10 @@ fn discovered(parts: &Parts, core: bool, plain: impl FnOnce() -> Json) -> Result
         return Ok(reply::json(StatusCode::OK, form, encode::bytes(&plain())));
     }
     let body = encode::bytes(&discovery::aggregated(core));
-    let etag = format!("\"{}\"", hex(&Sha256::digest(&body)));
+    let etag = format!(
+        "\"{}\"",
+        BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&body))
+    );
     let unchanged = parts
         .headers
         .get(IF_NONE_MATCH)
@@ -207,8 +171,4 @@ fn oidc(content_type: &'static str, document: &Json) -> Response {
         .headers_mut()
         .insert(CACHE_CONTROL, HeaderValue::from_static(OIDC_CACHE));
     response
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
