@@ -1,0 +1,175 @@
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use inpod::Client;
+use inpod_sandbox::Sandbox;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::account::Account;
+use super::pod::Pod;
+use super::view;
+use crate::failure::Failure;
+
+/// What a kubelet asks for: an hour and the seven seconds by which the API server tells its requests from others'.
+const KUBELET_SECONDS: u64 = 3607;
+
+/// A kubelet renews a token after a day even where it would live longer.
+const OLDEST: Duration = Duration::from_hours(24);
+
+/// The longest sleep between looks at the clock: a suspended machine wakes to an old token, and timers do not count its sleep.
+const TICK: Duration = Duration::from_secs(10);
+
+/// A bound token.
+pub(super) struct Token {
+    pub(super) text: String,
+    issued: SystemTime,
+    expires: SystemTime,
+}
+
+/// What is asked for, again at each renewal.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    account: Account,
+    path: String,
+    seconds: u64,
+    body: serde_json::Value,
+}
+
+impl Request {
+    /// A token of `account` that dies with `pod`.
+    pub(super) fn new(account: &Account, pod: &Pod, audience: Option<&str>, seconds: Option<u64>) -> Self {
+        let seconds = seconds.unwrap_or(KUBELET_SECONDS);
+        let mut spec = json!({
+            "expirationSeconds": seconds,
+            "boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": pod.name, "uid": pod.uid},
+        });
+        if let Some(audience) = audience {
+            spec["audiences"] = json!([audience]);
+        }
+        Self {
+            path: format!(
+                "/api/v1/namespaces/{}/serviceaccounts/{}/token",
+                account.namespace, account.name
+            ),
+            account: account.clone(),
+            seconds,
+            body: json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}),
+        }
+    }
+
+    pub(super) async fn send(&self, client: &Client) -> Result<Token, Failure> {
+        #[derive(Deserialize)]
+        struct Answer {
+            spec: Spec,
+            status: Status,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Spec {
+            expiration_seconds: Option<u64>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Status {
+            token: String,
+            expiration_timestamp: jiff::Timestamp,
+        }
+        let answer: Answer = client.create(&self.path, &self.body).await?;
+        let expires = SystemTime::from(answer.status.expiration_timestamp);
+        let life = Duration::from_secs(answer.spec.expiration_seconds.unwrap_or(self.seconds));
+        Ok(Token {
+            text: answer.status.token,
+            issued: expires - life,
+            expires,
+        })
+    }
+}
+
+/// Renews the token for as long as the sandbox lives, when a kubelet would: at 80 % of its life, or after a day.
+///
+/// Where that fails, the old token stays in place, and it is tried again. A kubelet's jitter, which keeps a node's many Pods
+/// from asking at once, is left out: there is one process here.
+pub(super) async fn keep_fresh(client: Client, request: Request, mut token: Token, sandbox: Arc<Sandbox>) {
+    let mut failures = 0;
+    loop {
+        sleep_until(token.renewal(failures)).await;
+        match renew(&client, &request, &sandbox).await {
+            Ok(new) => {
+                token = new;
+                failures = 0;
+            }
+            Err(failure) => {
+                failures += 1;
+                tracing::warn!("the token was not renewed, and is tried again: {failure}");
+            }
+        }
+    }
+}
+
+/// A new token, and the CA as it is now, put where the process reads them.
+async fn renew(client: &Client, request: &Request, sandbox: &Sandbox) -> Result<Token, Failure> {
+    let token = request.send(client).await?;
+    let namespace = &request.account.namespace;
+    let ca = view::root_ca(client, namespace).await?;
+    sandbox.update(Path::new(view::MOUNT_PATH), &view::files(&token, &ca, namespace))?;
+    Ok(token)
+}
+
+impl Token {
+    /// When to ask for the next one, after so many failures to get it.
+    fn renewal(&self, failures: u32) -> SystemTime {
+        let life = self.expires.duration_since(self.issued).unwrap_or_default();
+        let due = self.issued + (life * 4 / 5).min(OLDEST);
+        if failures == 0 {
+            return due;
+        }
+        let patience = Duration::from_secs(1 << failures.min(6)).min(life / 10);
+        due.max(SystemTime::now()) + patience
+    }
+}
+
+/// Sleeps by the wall clock, in short steps.
+async fn sleep_until(due: SystemTime) {
+    while let Ok(left) = due.duration_since(SystemTime::now())
+        && !left.is_zero()
+    {
+        tokio::time::sleep(left.min(TICK)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(seconds: u64) -> Token {
+        let issued = SystemTime::now();
+        Token {
+            text: String::new(),
+            issued,
+            expires: issued + Duration::from_secs(seconds),
+        }
+    }
+
+    #[test]
+    fn a_token_is_renewed_at_four_fifths_of_its_life_or_after_a_day() {
+        for (life, due) in [(5, 4), (3600, 2880), (30 * 86_400, 86_400)] {
+            let token = token(life);
+            assert_eq!(token.renewal(0), token.issued + Duration::from_secs(due));
+        }
+    }
+
+    #[test]
+    fn a_failed_renewal_is_tried_again_soon_and_never_in_a_tight_loop() {
+        let token = token(5);
+        let wait = token.renewal(3).duration_since(token.issued + Duration::from_secs(4)).unwrap();
+        assert_eq!(wait, Duration::from_millis(500));
+        let token = Token {
+            issued: SystemTime::now() - Duration::from_secs(7200),
+            ..self::token(3600)
+        };
+        let wait = token.renewal(20).duration_since(SystemTime::now()).unwrap();
+        assert!(wait > Duration::from_secs(50) && wait <= Duration::from_mins(2), "{wait:?}");
+    }
+}

@@ -1,0 +1,270 @@
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::path::{Path, PathBuf};
+
+use inpod::Client;
+use inpod_sandbox::{Files, Redirect, View};
+use serde::Deserialize;
+
+use super::account::Account;
+use super::token::Token;
+use crate::failure::Failure;
+
+/// Where a Pod's containers find their service account; clients have it built in.
+pub(super) const MOUNT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/// The names of the API server's Service that a Pod can resolve.
+const NAMES: [&str; 4] = [
+    "kubernetes.default.svc.cluster.local",
+    "kubernetes.default.svc",
+    "kubernetes.default",
+    "kubernetes",
+];
+
+/// What the process of that account must see, as the cluster says it.
+pub(super) async fn of(client: &Client, account: &Account, token: &Token) -> Result<View, Failure> {
+    let service: Service = client.get("/api/v1/namespaces/default/services/kubernetes").await?;
+    let from = service.address()?;
+    let mut view = View::default();
+    view.volumes.insert(
+        MOUNT_PATH.into(),
+        files(token, &root_ca(client, &account.namespace).await?, &account.namespace),
+    );
+    view.environment = environment(from, |name| std::env::var_os(name), std::env::vars_os().map(|(name, _)| name));
+    view.hosts = vec![(from.ip(), NAMES.map(str::to_owned).to_vec())];
+    view.redirects = vec![Redirect {
+        from,
+        to: address(client.config().server())?,
+    }];
+    view.hidden = kube_folders();
+    Ok(view)
+}
+
+/// The three files of the volume.
+pub(super) fn files(token: &Token, ca: &str, namespace: &str) -> Files {
+    Files::from([
+        ("token".to_owned(), token.text.clone().into_bytes()),
+        ("ca.crt".to_owned(), ca.as_bytes().to_vec()),
+        ("namespace".to_owned(), namespace.as_bytes().to_vec()),
+    ])
+}
+
+/// The CA bundle that the cluster publishes in every namespace.
+pub(super) async fn root_ca(client: &Client, namespace: &str) -> Result<String, Failure> {
+    #[derive(Deserialize)]
+    struct ConfigMap {
+        data: BTreeMap<String, String>,
+    }
+    let path = format!("/api/v1/namespaces/{namespace}/configmaps/kube-root-ca.crt");
+    // The controller that publishes it may be a moment behind the namespace.
+    for _ in 0..50 {
+        match client.get::<ConfigMap>(&path).await {
+            Ok(mut map) => {
+                return map
+                    .data
+                    .remove("ca.crt")
+                    .ok_or_else(|| Failure::new(format!("the ConfigMap kube-root-ca.crt of {namespace} has no ca.crt")));
+            }
+            Err(inpod::Error::Api(status)) if status.code == 404 => {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Failure::new(format!(
+        "the namespace {namespace} has no ConfigMap kube-root-ca.crt; is the cluster's root-ca publisher running?"
+    )))
+}
+
+#[derive(Deserialize)]
+struct Service {
+    spec: ServiceSpec,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ServiceSpec {
+    #[serde(rename = "clusterIP")]
+    cluster_ip: IpAddr,
+    ports: Vec<ServicePort>,
+}
+
+#[derive(Deserialize)]
+struct ServicePort {
+    port: u16,
+}
+
+impl Service {
+    fn address(&self) -> Result<SocketAddr, Failure> {
+        let port = self
+            .spec
+            .ports
+            .first()
+            .ok_or_else(|| Failure::new("the Service kubernetes of default has no port"))?;
+        Ok(SocketAddr::new(self.spec.cluster_ip, port.port))
+    }
+}
+
+/// The address that `server` has from here.
+fn address(server: &http::Uri) -> Result<SocketAddr, Failure> {
+    let host = server.host().unwrap_or_default().trim_matches(['[', ']']);
+    let port = server.port_u16().unwrap_or(443);
+    (host, port)
+        .to_socket_addrs()
+        .map_err(|error| Failure::from(error).while_(format!("the API server's address {server}")))?
+        .next()
+        .ok_or_else(|| Failure::new(format!("the API server's name {host} has no address")))
+}
+
+/// The variables a kubelet sets, and those that would lead a client elsewhere removed.
+fn environment(
+    service: SocketAddr,
+    get: impl Fn(&str) -> Option<OsString>,
+    names: impl Iterator<Item = OsString>,
+) -> BTreeMap<OsString, Option<OsString>> {
+    let mut environment: BTreeMap<OsString, Option<OsString>> = names
+        .filter(|name| {
+            let name = name.to_string_lossy();
+            name.starts_with("KUBERNETES_") || ["KUBECONFIG", "POD_NAMESPACE", "INPOD_SERVICE_ACCOUNT_DIR"].contains(&&*name)
+        })
+        .map(|name| (name, None))
+        .collect();
+    let mut set = |name: String, value: String| {
+        environment.insert(name.into(), Some(value.into()));
+    };
+    let (ip, port) = (service.ip().to_string(), service.port());
+    // Links write an IPv6 address in brackets, as kubelet's net.JoinHostPort does.
+    let link = format!("tcp://{service}");
+    set("KUBERNETES_SERVICE_HOST".into(), ip.clone());
+    set("KUBERNETES_SERVICE_PORT".into(), port.to_string());
+    set("KUBERNETES_SERVICE_PORT_HTTPS".into(), port.to_string());
+    set("KUBERNETES_PORT".into(), link.clone());
+    set(format!("KUBERNETES_PORT_{port}_TCP"), link);
+    set(format!("KUBERNETES_PORT_{port}_TCP_PROTO"), "tcp".into());
+    set(format!("KUBERNETES_PORT_{port}_TCP_PORT"), port.to_string());
+    set(format!("KUBERNETES_PORT_{port}_TCP_ADDR"), ip.clone());
+
+    let direct = std::iter::once(ip.as_str()).chain(NAMES).collect::<Vec<_>>().join(",");
+    for name in ["NO_PROXY", "no_proxy"] {
+        let mut value = get(name).filter(|value| !value.is_empty()).map_or_else(OsString::new, |mut value| {
+            value.push(",");
+            value
+        });
+        value.push(&direct);
+        environment.insert(name.into(), Some(value));
+    }
+    if let Some(path) = path_with_us(get("PATH"), std::env::current_exe().ok().as_deref()) {
+        environment.insert("PATH".into(), Some(path));
+    }
+    environment
+}
+
+/// PATH with the folder of this binary at its end, so that CMD can call `inpod` and nothing else changes places.
+fn path_with_us(path: Option<OsString>, us: Option<&Path>) -> Option<OsString> {
+    let folder = us?.parent()?;
+    let path = path.unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).filter(|entry| !entry.as_os_str().is_empty()).collect();
+    if folders.iter().any(|entry| entry == folder) {
+        return None;
+    }
+    folders.push(folder.to_owned());
+    std::env::join_paths(folders).ok()
+}
+
+/// `.kube` under $HOME and under the home of the user database: both are read by one client or another.
+fn kube_folders() -> Vec<PathBuf> {
+    let passwd = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.dir);
+    let mut folders: Vec<PathBuf> = std::env::home_dir()
+        .into_iter()
+        .chain(passwd)
+        .map(|home| home.join(".kube"))
+        .filter(|folder| folder.is_absolute())
+        .collect();
+    folders.dedup();
+    folders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(service: &str, outside: &[(&str, &str)]) -> BTreeMap<String, Option<String>> {
+        let get = |name: &str| {
+            outside
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| OsString::from(value))
+        };
+        let names = outside.iter().map(|(key, _)| OsString::from(key));
+        environment(service.parse().unwrap(), get, names)
+            .into_iter()
+            .map(|(name, value)| {
+                (
+                    name.into_string().unwrap(),
+                    value.map(|value| value.into_string().unwrap()),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_eight_variables_of_a_kubelet_are_set() {
+        let mut environment = of("10.96.0.1:443", &[]);
+        environment.retain(|name, _| name.starts_with("KUBERNETES_"));
+        let lines: Vec<String> = environment
+            .into_iter()
+            .map(|(name, value)| format!("{name}={}", value.unwrap()))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "KUBERNETES_PORT=tcp://10.96.0.1:443",
+                "KUBERNETES_PORT_443_TCP=tcp://10.96.0.1:443",
+                "KUBERNETES_PORT_443_TCP_ADDR=10.96.0.1",
+                "KUBERNETES_PORT_443_TCP_PORT=443",
+                "KUBERNETES_PORT_443_TCP_PROTO=tcp",
+                "KUBERNETES_SERVICE_HOST=10.96.0.1",
+                "KUBERNETES_SERVICE_PORT=443",
+                "KUBERNETES_SERVICE_PORT_HTTPS=443",
+            ]
+        );
+        assert_eq!(of("[fd00::1]:443", &[])["KUBERNETES_PORT"].as_deref(), Some("tcp://[fd00::1]:443"));
+    }
+
+    #[test]
+    fn what_leads_a_client_elsewhere_is_removed() {
+        let environment = of(
+            "10.96.0.1:443",
+            &[
+                ("KUBECONFIG", "/home/me/prod"),
+                ("POD_NAMESPACE", "x"),
+                ("KUBERNETES_SERVICE_HOST", "10.0.0.1"),
+                ("KUBERNETES_MASTER", "http://x"),
+                ("INPOD_SERVICE_ACCOUNT_DIR", "/x"),
+                ("HOME", "/home/me"),
+            ],
+        );
+        for name in ["KUBECONFIG", "POD_NAMESPACE", "KUBERNETES_MASTER", "INPOD_SERVICE_ACCOUNT_DIR"] {
+            assert_eq!(environment[name], None, "{name}");
+        }
+        assert_eq!(environment["KUBERNETES_SERVICE_HOST"].as_deref(), Some("10.96.0.1"));
+        assert!(!environment.contains_key("HOME"));
+    }
+
+    #[test]
+    fn the_cluster_is_reached_without_a_proxy() {
+        let environment = of("10.96.0.1:443", &[("NO_PROXY", "corp.example"), ("no_proxy", "")]);
+        let direct = "10.96.0.1,kubernetes.default.svc.cluster.local,kubernetes.default.svc,kubernetes.default,kubernetes";
+        assert_eq!(environment["NO_PROXY"], Some(format!("corp.example,{direct}")));
+        assert_eq!(environment["no_proxy"].as_deref(), Some(direct));
+    }
+
+    #[test]
+    fn our_folder_comes_last_on_the_path_and_once() {
+        let us = Some(Path::new("/opt/inpod/inpod"));
+        assert_eq!(path_with_us(Some("/usr/bin:/bin".into()), us), Some("/usr/bin:/bin:/opt/inpod".into()));
+        assert_eq!(path_with_us(Some("/opt/inpod:/bin".into()), us), None);
+        assert_eq!(path_with_us(None, us), Some("/opt/inpod".into()));
+    }
+}
