@@ -1,0 +1,320 @@
+//! However `inpod run` ends, nothing of it stays; and the terminal's signals reach the command as if inpod were not there.
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use inpod_tests::Need::{OrdinaryUser, Program, Root, Sandbox};
+use inpod_tests::{as_ordinary_user, contains, equal, eventually, inpod, inpod_command, main, output, trial, wait};
+use libtest_mimic::Failed;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// One at a time: each compares the machine before and after.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn main() {
+    let pty = &[Sandbox, Program("bash"), Program("setsid")];
+    main(vec![
+        trial("kill_9_of_any_process_leaves_nothing_as_the_caller", &[Sandbox], || killed_at_random(false)),
+        trial("kill_9_of_any_process_leaves_nothing_as_an_ordinary_user", &[Sandbox, OrdinaryUser], || {
+            killed_at_random(true)
+        }),
+        trial(
+            "nothing_leaks_where_mounts_are_shared",
+            &[Sandbox, Root, Program("unshare")],
+            shared_mounts,
+        ),
+        trial("daemonised_descendants_end_with_the_command", &[Sandbox], daemons),
+        trial("sigterm_to_inpod_reaches_the_command", &[Sandbox], sigterm),
+        trial("ctrl_c_reaches_the_command_once", pty, ctrl_c),
+        trial("ctrl_z_and_fg_work_in_an_interactive_shell", pty, job_control_inside),
+        trial("ctrl_z_stops_the_whole_and_fg_continues_it", pty, job_control_outside),
+    ]);
+}
+
+/// 50 in CI; fewer by default, so that the everyday tests stay short.
+fn rounds() -> usize {
+    std::env::var("INPOD_TEST_ROUNDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(4)
+}
+
+/// What may not change: mounts, and the names in the folders where programs leave things.
+#[derive(Debug, PartialEq, Eq)]
+struct Census {
+    mounts: String,
+    names: BTreeSet<PathBuf>,
+}
+
+impl Census {
+    fn take() -> Result<Self, Failed> {
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let mut names = BTreeSet::new();
+        for folder in [Some(PathBuf::from("/tmp")), Some("/run".into()), runtime].into_iter().flatten() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
+                names.insert(entry?.path());
+            }
+        }
+        Ok(Self {
+            mounts: std::fs::read_to_string("/proc/self/mountinfo")?,
+            names,
+        })
+    }
+
+    /// Fails where something is there now that was not.
+    fn is_as_before(&self) -> Result<(), Failed> {
+        let now = Self::take()?;
+        equal(now.mounts.as_str(), self.mounts.as_str())?;
+        equal(now.names.difference(&self.names).collect::<Vec<_>>(), Vec::<&PathBuf>::new())
+    }
+}
+
+/// The processes that run our binary, or have `marker` on their command line.
+fn ours(marker: &str) -> Vec<i32> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        let proc = entry.path();
+        let runs_us = std::fs::read_link(proc.join("exe")).is_ok_and(|exe| exe == inpod());
+        let line = std::fs::read(proc.join("cmdline")).unwrap_or_default();
+        let zombie = line.is_empty();
+        if !zombie && (runs_us || String::from_utf8_lossy(&line).contains(marker)) {
+            found.push(pid);
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
+fn killed_at_random(ordinary: bool) -> Result<(), Failed> {
+    let _alone = ALONE.lock();
+    let marker = if ordinary { "1000.125" } else { "1000.625" };
+    let script = format!("setsid sleep {marker} & sleep {marker}");
+    let before = Census::take()?;
+    // Which process (main, helpers, CMD, and their order of start), and when: spread evenly, so that a failure can be repeated.
+    for victim in 0..4 {
+        for round in 0..rounds() {
+            let moment = Duration::from_micros(u64::try_from(round * 7919 % 120_000)? + u64::try_from(victim)? * 1000);
+            let mut command = inpod_command(&["run", "--", "sh", "-c", &script]);
+            if ordinary {
+                command = as_ordinary_user(&command);
+            }
+            let started = Instant::now();
+            let mut child = quiet(&mut command).spawn()?;
+            while started.elapsed() < moment {
+                std::thread::yield_now();
+            }
+            let alive = ours(marker);
+            let pid = alive.get(victim.min(alive.len().saturating_sub(1))).copied();
+            if let Some(pid) = pid {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+            let gone = || ours(marker).is_empty().then_some(());
+            if pid.is_none_or(|pid| Ok(pid) != i32::try_from(child.id())) {
+                // What was killed may have ended before it was killed, or be no part of the whole (a `setsid` child).
+                let _ = kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGKILL);
+            }
+            wait(&mut child)?;
+            eventually(gone).ok_or_else(|| format!("after {moment:?}, of {alive:?} {pid:?} was killed, and {:?} stayed", ours(marker)))?;
+        }
+    }
+    before.is_as_before()
+}
+
+fn quiet(command: &mut Command) -> &mut Command {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
+}
+
+fn shared_mounts() -> Result<(), Failed> {
+    let _alone = ALONE.lock();
+    let script = r#"
+before=$(cat /proc/self/mountinfo)
+for i in $(seq "$2"); do
+  "$1" run -- sh -c 'setsid sleep 1000.375 & sleep 1000.375' >/dev/null 2>&1 &
+  sleep "0.0$((i % 10))$((i % 7))"
+  kill -9 $!
+  wait $! 2>/dev/null
+done
+while grep -qs 1000.375 /proc/[0-9]*/cmdline 2>/dev/null && grep -lqs sleep /proc/[0-9]*/comm; do
+  grep -l '^sleep' /proc/[0-9]*/comm 2>/dev/null | grep -q . || break
+  sleep 0.05
+done
+"$1" run -- true || exit 1
+[ "$before" = "$(cat /proc/self/mountinfo)" ] && echo same || cat /proc/self/mountinfo
+"#;
+    let mut command = Command::new("unshare");
+    command
+        .args(["-m", "--propagation", "shared", "sh", "-c", script, "sh"])
+        .arg(inpod())
+        .arg(rounds().to_string());
+    let text = output(&mut command)?.success()?;
+    equal(text.as_str(), "same\n")?;
+    eventually(|| ours("1000.375").is_empty().then_some(())).ok_or("processes stayed")?;
+    Ok(())
+}
+
+fn daemons() -> Result<(), Failed> {
+    let _alone = ALONE.lock();
+    let before = Census::take()?;
+    let script = "setsid sh -c 'sleep 1000.875 & sleep 1000.875' >/dev/null 2>&1 & sleep 0.05; exit 3";
+    let ended = output(&mut inpod_command(&["run", "--", "sh", "-c", script]))?;
+    equal(ended.status.code(), Some(3))?;
+    // Not eventually: they are gone when inpod is.
+    equal(ours("1000.875"), Vec::<i32>::new())?;
+    before.is_as_before()
+}
+
+fn sigterm() -> Result<(), Failed> {
+    let script = "trap 'echo TERM; exit 5' TERM; echo ready; while :; do sleep 0.05; done";
+    let mut child = inpod_command(&["run", "--", "sh", "-c", script])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut stdout = child.stdout.take().ok_or("a pipe was asked for")?;
+    let mut ready = [0; 6];
+    stdout.read_exact(&mut ready)?;
+    kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
+    equal(wait(&mut child)?.code(), Some(5))?;
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest)?;
+    equal(rest.as_str(), "TERM\n")
+}
+
+/// A command on a terminal of its own, driven as a person would.
+struct Terminal {
+    master: std::fs::File,
+    child: Child,
+    seen: String,
+}
+
+impl Terminal {
+    fn open(command: &[&str]) -> Result<Self, Failed> {
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+        grantpt(&master)?;
+        unlockpt(&master)?;
+        let name = ptsname(&master, Vec::new())?;
+        let slave: OwnedFd = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(Path::new(name.to_str()?))?
+            .into();
+        let child = Command::new("setsid")
+            .args(["--ctty", "--wait"])
+            .args(command)
+            .env("PS1", "$ ")
+            .env("TERM", "dumb")
+            .stdin(slave.try_clone()?)
+            .stdout(slave.try_clone()?)
+            .stderr(slave)
+            .spawn()?;
+        rustix::io::ioctl_fionbio(&master, true)?;
+        Ok(Self {
+            master: master.into(),
+            child,
+            seen: String::new(),
+        })
+    }
+
+    fn type_(&mut self, text: &str) -> Result<(), Failed> {
+        Ok(self.master.write_all(text.as_bytes())?)
+    }
+
+    /// Waits until the terminal shows `text`, and forgets all up to its end.
+    fn shows(&mut self, text: &str) -> Result<(), Failed> {
+        let found = eventually(|| {
+            self.read();
+            self.seen.find(text)
+        });
+        let at = found.ok_or_else(|| format!("the terminal never showed {text:?} but {:?}", self.seen))?;
+        self.seen.drain(..at + text.len());
+        Ok(())
+    }
+
+    fn read(&mut self) {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = self.master.read(&mut buffer) {
+            self.seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+    }
+
+    /// Waits for the end, and answers with the exit code and what was shown since.
+    fn ends(mut self) -> Result<(Option<i32>, String), Failed> {
+        let status = eventually(|| {
+            self.read();
+            self.child.try_wait().ok().flatten()
+        });
+        let Some(status) = status else {
+            self.child.kill()?;
+            return Err(format!("it does not end; the terminal shows {:?}", self.seen).into());
+        };
+        self.read();
+        Ok((status.code(), self.seen))
+    }
+}
+
+fn path(inpod: &Path) -> &str {
+    inpod.to_str().unwrap_or_default()
+}
+
+fn ctrl_c() -> Result<(), Failed> {
+    let script = "trap 'echo INT' INT; echo ready; while :; do read line; [ \"$line\" = end ] && exit 7; done";
+    let mut terminal = Terminal::open(&[path(inpod()), "run", "--", "bash", "-c", script])?;
+    terminal.shows("ready")?;
+    terminal.type_("\x03")?;
+    terminal.shows("INT")?;
+    terminal.type_("end\n")?;
+    let (code, rest) = terminal.ends()?;
+    equal(code, Some(7))?;
+    equal(rest.contains("INT"), false)
+}
+
+fn job_control_inside() -> Result<(), Failed> {
+    let mut terminal = Terminal::open(&[path(inpod()), "run", "--", "bash", "--norc", "--noprofile", "-i"])?;
+    terminal.shows("$ ")?;
+    terminal.type_("sh -c 'echo sta\"\"rted; exec sleep 1000'\n")?;
+    terminal.shows("started")?;
+    terminal.type_("\x1a")?;
+    terminal.shows("Stopped")?;
+    terminal.shows("$ ")?;
+    terminal.type_("fg && echo not-interrupted\n")?;
+    terminal.shows("exec sleep 1000")?;
+    terminal.type_("\x03")?;
+    terminal.shows("$ ")?;
+    terminal.type_("echo back-$((40+2))\n")?;
+    terminal.shows("back-42")?;
+    terminal.type_("exit 3\n")?;
+    let (code, rest) = terminal.ends()?;
+    equal(code, Some(3))?;
+    equal(rest.contains("no job control"), false)
+}
+
+fn job_control_outside() -> Result<(), Failed> {
+    let mut terminal = Terminal::open(&["bash", "--norc", "--noprofile", "-i"])?;
+    terminal.shows("$ ")?;
+    let line = format!("{} run -- sh -c 'echo sta\"\"rted; exec sleep 1000'\n", path(inpod()));
+    terminal.type_(&line)?;
+    terminal.shows("started")?;
+    terminal.type_("\x1a")?;
+    terminal.shows("Stopped")?;
+    terminal.type_("fg\n")?;
+    terminal.shows("exec sleep 1000")?;
+    terminal.type_("\x03")?;
+    terminal.type_("echo status-$?\n")?;
+    terminal.shows("status-130")?;
+    // The shell has its terminal back after a program that took it.
+    terminal.type_(&format!("{} run -- bash --norc -i -c 'exit 4'; echo code-$?\n", path(inpod())))?;
+    terminal.shows("code-4")?;
+    terminal.type_("exit\n")?;
+    let (code, rest) = terminal.ends()?;
+    equal(code, Some(0))?;
+    contains(&rest, "exit")
+}

@@ -1,0 +1,262 @@
+//! `inpod run` and `inpod cluster` as their user meets them: options, status, input, mistakes.
+
+use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Stdio;
+
+use inpod_tests::Need::{Program, Sandbox};
+use inpod_tests::{contains, equal, inpod_command, main, output, output_with_input, trial};
+use libtest_mimic::Failed;
+use serde_json::Value;
+
+fn main() {
+    let curl = &[Sandbox, Program("curl")];
+    main(vec![
+        trial("the_commands_own_status_is_ours", &[Sandbox], own_status),
+        trial("a_command_that_is_not_there_is_127_and_one_that_cannot_run_126", &[Sandbox], not_started),
+        trial("we_die_of_the_signal_the_command_died_of", &[Sandbox], signal_death),
+        trial("standard_input_reaches_the_command_from_a_pipe", &[Sandbox], piped_input),
+        trial("user_group_folder_and_environment_are_kept", &[Sandbox], kept),
+        trial("the_developers_kubeconfig_is_out_of_sight", &[Sandbox], hidden_kubeconfig),
+        trial("manifests_are_loaded_first", &[Sandbox], manifests),
+        trial("a_role_reaches_its_namespace_only", &[Sandbox], role),
+        trial("a_service_account_and_a_namespace_of_ones_own", &[Sandbox], account),
+        trial("the_token_is_for_the_audience_asked_for", &[Sandbox], audience),
+        trial("a_short_token_is_renewed_and_the_old_one_refused", curl, renewal),
+        trial("two_sandboxes_of_one_cluster_end_apart", curl, two_sandboxes),
+        trial("each_mistake_gets_one_clear_message", &[Sandbox], mistakes),
+        trial("a_cluster_says_how_to_use_it", &[], cluster),
+        trial("a_cluster_refuses_a_port_that_is_taken", &[], port_taken),
+        trial("a_cluster_replaces_no_kubeconfig_of_somebody_else", &[], foreign_kubeconfig),
+    ]);
+}
+
+fn own_status() -> Result<(), Failed> {
+    for code in [0, 1, 42, 255] {
+        let script = format!("exit {code}");
+        let ended = output(&mut inpod_command(&["run", "--", "sh", "-c", &script]))?;
+        equal(ended.status.code(), Some(code))?;
+        equal(ended.stderr.as_str(), "")?;
+    }
+    Ok(())
+}
+
+fn not_started() -> Result<(), Failed> {
+    let ended = output(&mut inpod_command(&["run", "--", "no-such-program-anywhere"]))?;
+    equal(ended.status.code(), Some(127))?;
+    contains(&ended.stderr, "no-such-program-anywhere: command not found")?;
+    let ended = output(&mut inpod_command(&["run", "--", "/etc/passwd"]))?;
+    equal(ended.status.code(), Some(126))?;
+    contains(&ended.stderr, "/etc/passwd")
+}
+
+fn signal_death() -> Result<(), Failed> {
+    for signal in [nix::sys::signal::Signal::SIGTERM, nix::sys::signal::Signal::SIGKILL] {
+        let script = format!("kill -{} $$", signal as i32);
+        let ended = output(&mut inpod_command(&["run", "--", "sh", "-c", &script]))?;
+        equal(ended.status.signal(), Some(signal as i32))?;
+    }
+    Ok(())
+}
+
+fn piped_input() -> Result<(), Failed> {
+    let text = "line\n".repeat(10_000);
+    let ended = output_with_input(&mut inpod_command(&["run", "--", "cat"]), &text)?;
+    equal(ended.success()? == text, true)
+}
+
+fn kept() -> Result<(), Failed> {
+    let script = "id -u; id -g; pwd; echo $KEPT";
+    let outside = output(std::process::Command::new("sh").args(["-c", script]).current_dir("/usr").env("KEPT", "yes"))?;
+    let inside = output(
+        inpod_command(&["run", "--", "sh", "-c", script])
+            .current_dir("/usr")
+            .env("KEPT", "yes"),
+    )?;
+    equal(inside.success()?, outside.success()?)
+}
+
+fn hidden_kubeconfig() -> Result<(), Failed> {
+    let home = tempfile::tempdir()?;
+    std::fs::create_dir(home.path().join(".kube"))?;
+    std::fs::write(home.path().join(".kube/config"), "secret")?;
+    let script = "ls -A $HOME/.kube; stat -c %a $HOME/.kube; ls -A $HOME";
+    let inside = output(inpod_command(&["run", "--", "sh", "-c", script]).env("HOME", home.path()))?;
+    equal(inside.success()?.as_str(), "700\n.kube\n")?;
+    equal(std::fs::read_to_string(home.path().join(".kube/config"))?.as_str(), "secret")
+}
+
+fn manifests() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(
+        folder.path().join("a.yaml"),
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: team}\ndata: {k: from-folder}\n---\n\
+         apiVersion: v1\nkind: Namespace\nmetadata: {name: team}\n",
+    )?;
+    let stdin = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata: {k: from-stdin}\n";
+    let script = "inpod api /api/v1/namespaces/team/configmaps/a; inpod api /api/v1/namespaces/default/configmaps/b";
+    let mut command = inpod_command(&["run", "--cluster-role", "view", "-f"]);
+    command.arg(folder.path()).args(["-f", "-", "--", "sh", "-c", script]);
+    let text = output_with_input(&mut command, stdin)?.success()?;
+    contains(&text, "from-folder")?;
+    contains(&text, "from-stdin")
+}
+
+fn role() -> Result<(), Failed> {
+    let script = "inpod api /api/v1/namespaces/default/pods >/dev/null && echo here; inpod api /api/v1/pods";
+    let ended = output(&mut inpod_command(&["run", "--role", "view", "--", "sh", "-c", script]))?;
+    equal(ended.stdout.as_str(), "here\n")?;
+    contains(&ended.stderr, "cannot list resource \"pods\" in API group \"\" at the cluster scope")
+}
+
+fn account() -> Result<(), Failed> {
+    let script = "cat /var/run/secrets/kubernetes.io/serviceaccount/namespace; echo; inpod api /apis/authentication.k8s.io/v1/selfsubjectreviews \
+                  -d '{\"apiVersion\":\"authentication.k8s.io/v1\",\"kind\":\"SelfSubjectReview\"}'";
+    let ended = output(&mut inpod_command(&["run", "--service-account", "team/app", "--", "sh", "-c", script]))?;
+    let text = ended.success()?;
+    contains(&text, "team\n")?;
+    contains(&text, "system:serviceaccount:team:app")?;
+    contains(&text, "authentication.kubernetes.io/pod-name")
+}
+
+fn audience() -> Result<(), Failed> {
+    let script = "cut -d. -f2 /var/run/secrets/kubernetes.io/serviceaccount/token";
+    let text = output(&mut inpod_command(&["run", "--audience", "vault", "--", "sh", "-c", script]))?.success()?;
+    let claims = String::from_utf8(base64url(text.trim()))?;
+    contains(&claims, "\"aud\":[\"vault\"]")
+}
+
+/// Just enough base64url for the claims of a token.
+fn base64url(text: &str) -> Vec<u8> {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut bytes = Vec::new();
+    let (mut bits, mut count) = (0_u32, 0);
+    for value in text.bytes().filter_map(|b| ALPHABET.iter().position(|a| *a == b)) {
+        bits = bits << 6 | u32::try_from(value).unwrap_or_default();
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push(u8::try_from(bits >> count & 0xff).unwrap_or_default());
+        }
+    }
+    bytes
+}
+
+/// The program keeps its first token, waits for the file to change, and for the first one to be refused.
+fn renewal() -> Result<(), Failed> {
+    let script = r#"
+d=/var/run/secrets/kubernetes.io/serviceaccount
+code() { curl -s -o /dev/null -w '%{http_code}' --cacert $d/ca.crt -H "Authorization: Bearer $1" https://kubernetes.default.svc/api; }
+first=$(cat $d/token)
+echo first $(code $first)
+until [ "$(cat $d/token)" != "$first" ]; do sleep 0.1; done
+echo renewed $(code $(cat $d/token))
+until [ "$(code $first)" = 401 ]; do sleep 0.2; done
+echo old 401, new $(code $(cat $d/token))
+"#;
+    let ended = output(&mut inpod_command(&["run", "--token-ttl", "5", "--", "sh", "-c", script]))?;
+    contains(&ended.stderr, "warning: with --token-ttl 5")?;
+    equal(ended.success()?.as_str(), "first 200\nrenewed 200\nold 401, new 200\n")
+}
+
+/// One cluster, two Pods; when the first ends, its Pod is gone and its token dead, and the second lives on.
+fn two_sandboxes() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let script = r#"
+set -e
+cd "$1"
+d=/var/run/secrets/kubernetes.io/serviceaccount
+mkfifo go-a go-b
+sandbox() { inpod run --kubeconfig $KUBECONFIG --cluster-role view -- sh -c "cp $d/token token-$1; cp $d/ca.crt ca; touch up-$1; read x <go-$1; inpod api /api >/dev/null && touch alive-$1" & }
+wait_for() { until [ -e $1 ]; do sleep 0.05; done; }
+sandbox a; a=$!
+sandbox b; b=$!
+wait_for up-a; wait_for up-b
+server=$(sed -n 's/ *server: //p' $KUBECONFIG)
+code() { curl -s -o /dev/null -w '%{http_code}\n' --cacert ca -H "Authorization: Bearer $(cat token-$1)" $server/api/v1/pods; }
+echo a $(code a); echo b $(code b)
+echo >go-a; wait $a
+echo a $(code a); echo b $(code b)
+curl -s --cacert ca -H "Authorization: Bearer $(cat token-b)" $server/api/v1/pods | grep -c '"phase": "Running"'
+echo >go-b; wait $b
+[ -e alive-a ] && [ -e alive-b ] && echo both
+"#;
+    let mut command = inpod_command(&["cluster", "--", "sh", "-c", script, "sh"]);
+    command.arg(folder.path());
+    let path = std::env::var("PATH").unwrap_or_default();
+    let bin = inpod_tests::inpod().parent().map(|folder| folder.display().to_string());
+    command.env("PATH", format!("{}:{path}", bin.unwrap_or_default()));
+    equal(output(&mut command)?.success()?.as_str(), "a 200\nb 200\na 401\nb 200\n1\nboth\n")
+}
+
+fn mistakes() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let duplicate = folder.path().join("duplicate.yaml");
+    std::fs::write(&duplicate, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {k: v}\ndata: {k: w}\n")?;
+    let duplicate = duplicate.display().to_string();
+    let missing = folder.path().join("missing.yaml").display().to_string();
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["run"], 2, "<CMD>"),
+        (&["run", "--"], 2, "<CMD>"),
+        (&["run", "--no-such-option", "--", "true"], 2, "--no-such-option"),
+        (&["run", "--token-ttl", "0", "--", "true"], 2, "--token-ttl"),
+        (&["run", "--service-account", "a/b/c", "--", "true"], 2, "--service-account"),
+        (&["run", "--cluster-role", "no-such-role", "--", "true"], 1, "no-such-role"),
+        (&["run", "--role", "no-such-role", "--", "true"], 1, "no-such-role"),
+        (&["run", "-f", &missing, "--", "true"], 1, &missing),
+        (&["run", "-f", &duplicate, "--", "true"], 1, "duplicate"),
+        (&["run", "--kubeconfig", &missing, "--", "true"], 1, &missing),
+        (&["run", "-n", "Not_A_Name", "--", "true"], 1, "Not_A_Name"),
+    ];
+    for (arguments, code, part) in cases {
+        let ended = output(&mut inpod_command(arguments))?;
+        equal((arguments, ended.status.code()), (arguments, Some(*code)))?;
+        contains(&ended.stderr, part)?;
+        equal(ended.stderr.contains("panicked"), false)?;
+        equal(ended.stdout.as_str(), "")?;
+    }
+    Ok(())
+}
+
+fn cluster() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let kubeconfig = folder.path().join("config");
+    let mut child = inpod_command(&["cluster", "--kubeconfig"])
+        .arg(&kubeconfig)
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut line = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)?;
+    }
+    contains(&line, "https://127.0.0.1:")?;
+    contains(&line, &format!("export KUBECONFIG={}", kubeconfig.display()))?;
+    let mut command = inpod_command(&["api", "/api/v1/namespaces/default"]);
+    command.env("KUBECONFIG", &kubeconfig);
+    let namespace: Value = serde_json::from_str(&output(&mut command)?.success()?)?;
+    equal(&namespace["status"]["phase"], "Active")?;
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(i32::try_from(child.id())?),
+        nix::sys::signal::Signal::SIGTERM,
+    )?;
+    equal(inpod_tests::wait(&mut child)?.code(), Some(0))?;
+    equal(kubeconfig.exists(), false)
+}
+
+fn port_taken() -> Result<(), Failed> {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let port = taken.local_addr()?.port().to_string();
+    let ended = output(&mut inpod_command(&["cluster", "--port", &port]))?;
+    equal(ended.status.code(), Some(1))?;
+    contains(&ended.stderr, &port)?;
+    contains(&ended.stderr, "in use")
+}
+
+fn foreign_kubeconfig() -> Result<(), Failed> {
+    let mut foreign = tempfile::NamedTempFile::new()?;
+    foreign.write_all(b"apiVersion: v1\nkind: Config\n")?;
+    let ended = output(inpod_command(&["cluster", "--kubeconfig"]).arg(foreign.path()))?;
+    equal(ended.status.code(), Some(1))?;
+    contains(&ended.stderr, "inpod did not write it")?;
+    equal(std::fs::read_to_string(foreign.path())?.as_str(), "apiVersion: v1\nkind: Config\n")
+}
