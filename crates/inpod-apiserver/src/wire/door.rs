@@ -15,11 +15,12 @@ use super::negotiate::{Endpoint, Form};
 use super::reply::{self, Response};
 use super::{Drain, encode, input, paths, query, watch};
 use crate::core::Core;
+use crate::registry::query::Query;
 use crate::registry::{self, Answer, Context, Input};
 use crate::schema::{self, Resource, Subresource};
 use crate::source::unix_seconds;
 use crate::storage::Lookup as _;
-use crate::{Cause, Status, UserInfo, auth};
+use crate::{Status, UserInfo, auth};
 
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 const WARNING: HeaderName = HeaderName::from_static("warning");
@@ -125,8 +126,7 @@ impl Door {
             target.subresource,
             &body,
         )?;
-        let query = parts.uri.query().unwrap_or_default();
-        let dry_run = dry_run(&info.verb, query, &input)?;
+        let dry_run = is_dry_run(&query(parts), &input);
         if info.verb == "create" && target.is_pods() {
             self.wait_for_account(&info.namespace, &input).await;
         }
@@ -138,7 +138,7 @@ impl Door {
             subresource: target.subresource,
             dry_run,
         };
-        let answer = registry::serve(context, query, input)?;
+        let answer = registry::serve(context, parts.uri.query().unwrap_or_default(), input)?;
         let now = unix_seconds(self.core.source.now());
         let mut response = match answer {
             Answer::Object(code, resource, object) => {
@@ -236,39 +236,12 @@ fn is_served(info: &RequestInfo) -> bool {
         .any(|g| g.group == info.api_group && g.versions.contains(&info.api_version.as_str()))
 }
 
-/// Whether everything is to happen but the write: `dryRun=All` in the query or, for a delete, in its body.
-///
-/// # Errors
-/// 422 for any other value: not to write is a promise.
-fn dry_run(verb: &str, query: &str, input: &Input) -> Result<bool, Status> {
-    let kind = match verb {
-        "create" => "CreateOptions",
-        "update" => "UpdateOptions",
-        "patch" => "PatchOptions",
-        "delete" | "deletecollection" => "DeleteOptions",
-        _ => return Ok(false),
+/// Whether everything is to happen but the write: `dryRun=All` in the query or, for a delete, in its body. Other values than `All`
+/// are the registry's to refuse.
+fn is_dry_run(query: &Query, input: &Input) -> bool {
+    let in_body = match input {
+        Input::Object(options) => options.get("dryRun").and_then(Value::as_array),
+        _ => None,
     };
-    let mut values: Vec<String> = query::pairs(query)
-        .filter(|(key, value)| key == "dryRun" && !value.is_empty())
-        .map(|(_, value)| value.into_owned())
-        .collect();
-    if let ("DeleteOptions", Input::Object(options)) = (kind, input) {
-        let listed = options.get("dryRun").and_then(Value::as_array);
-        values.extend(
-            listed
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .map(str::to_owned),
-        );
-    }
-    if let Some(other) = values.iter().find(|value| *value != "All") {
-        let cause = Cause::new(
-            "FieldValueNotSupported",
-            "dryRun",
-            format!("Unsupported value: {other:?}: supported values: \"All\""),
-        );
-        return Err(Status::invalid("meta.k8s.io", kind, "", vec![cause]));
-    }
-    Ok(!values.is_empty())
+    query.all("dryRun").any(|value| !value.is_empty()) || in_body.is_some_and(|v| !v.is_empty())
 }

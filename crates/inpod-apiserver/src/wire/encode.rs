@@ -190,8 +190,7 @@ fn write_item(out: &mut Vec<u8>, resource: &Resource, object: &Object) {
 
 /// What rows of a Table are to carry.
 pub(super) fn include_object(parts: &Parts) -> Result<IncludeObject, Status> {
-    let parameter = query::first(parts.uri.query().unwrap_or_default(), "includeObject");
-    IncludeObject::parse(&parameter.unwrap_or_default()).map_err(Status::bad_request)
+    IncludeObject::parse(query(parts).text("includeObject")).map_err(Status::bad_request)
 }
 
 /// A Table or `PartialObjectMetadata` in the version of `meta.k8s.io` that was asked for.

@@ -4,13 +4,13 @@
 
 use http::StatusCode;
 
-use super::query;
 use super::reply::{self, Response};
+use crate::registry::query::Query;
 
 const CHECK: &str = "ping";
 
 /// The answer for `path`, which begins with one of the three.
-pub(super) fn serve(path: &str, query: &str) -> Response {
+pub(super) fn serve(path: &str, query: &Query) -> Response {
     let path = path.trim_start_matches('/');
     match path.split_once('/') {
         None => all(path, query),
@@ -19,14 +19,12 @@ pub(super) fn serve(path: &str, query: &str) -> Response {
     }
 }
 
-fn all(name: &str, query: &str) -> Response {
-    if query::first(query, "verbose").is_none() {
+fn all(name: &str, query: &Query) -> Response {
+    if query.get("verbose").is_none() {
         return reply::text(StatusCode::OK, "ok");
     }
-    let excluded = query::pairs(query)
-        .filter(|(key, _)| key == "exclude")
-        .map(|(_, check)| check);
-    let (known, unknown): (Vec<_>, Vec<_>) = excluded.partition(|check| check == CHECK);
+    let (known, unknown): (Vec<_>, Vec<_>) =
+        query.all("exclude").partition(|check| *check == CHECK);
     let result = if known.is_empty() {
         "ok"
     } else {
@@ -50,7 +48,7 @@ mod tests {
     use crate::wire::Body;
 
     fn text(path: &str, query: &str) -> String {
-        match serve(path, query).into_body() {
+        match serve(path, &Query::parse(query)).into_body() {
             Body::Whole(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Body::Stream(_) => String::new(),
         }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{api_version, query};
 use crate::registry::Input;
 use crate::schema::{self, Decoded, FieldValidation, Json, Resource, Subresource};
-use crate::{Cause, Reason, Status};
+use crate::{Reason, Status};
 
 /// The largest body, in bytes: what kube-apiserver takes, twice etcd's largest request.
 const LIMIT: usize = 3 << 20;
@@ -48,8 +48,7 @@ where
 /// Decodes `body` into what `verb` takes, and says what there is to warn about.
 ///
 /// # Errors
-/// 415 for a Content-Type that the verb does not take, 400 for a body that is not of its type, 422 for an unknown
-/// `fieldValidation`.
+/// 415 for a Content-Type that the verb does not take, 400 for a body that is not of its type.
 pub(super) fn decode(
     parts: &Parts,
     verb: &str,
@@ -59,16 +58,12 @@ pub(super) fn decode(
 ) -> Result<(Input, Vec<String>), Status> {
     match verb {
         "create" | "update" => {
-            let validation = field_validation(parts, verb)?;
             let format = format(parts)?;
             let expected = Expected::of(resource, subresource);
-            let decoded = expected.decode(format, body, validation)?;
+            let decoded = expected.decode(format, body, field_validation(parts))?;
             Ok((Input::Object(decoded.value), decoded.warnings))
         }
-        "patch" => {
-            field_validation(parts, verb)?;
-            Ok((patch(parts, body)?, Vec::new()))
-        }
+        "patch" => Ok((patch(parts, body)?, Vec::new())),
         "delete" | "deletecollection" if !body.is_empty() => {
             let format = format(parts)?;
             Ok((Input::Object(delete_options(format, body)?), Vec::new()))
@@ -273,26 +268,11 @@ fn unsupported(accepted: &str) -> Status {
     )
 }
 
-fn field_validation(parts: &Parts, verb: &str) -> Result<FieldValidation, Status> {
-    let parameter = query::first(parts.uri.query().unwrap_or_default(), "fieldValidation");
-    match parameter.as_deref() {
-        None | Some("" | "Warn") => Ok(FieldValidation::Warn),
-        Some("Ignore") => Ok(FieldValidation::Ignore),
-        Some("Strict") => Ok(FieldValidation::Strict),
-        Some(other) => {
-            let kind = match verb {
-                "create" => "CreateOptions",
-                "update" => "UpdateOptions",
-                _ => "PatchOptions",
-            };
-            let cause = Cause::new(
-                "FieldValueNotSupported",
-                "fieldValidation",
-                format!(
-                    "Unsupported value: {other:?}: supported values: \"\", \"Ignore\", \"Strict\", \"Warn\""
-                ),
-            );
-            Err(Status::invalid("meta.k8s.io", kind, "", vec![cause]))
-        }
+/// What to do about unknown fields; a value that there is not is the registry's to refuse.
+fn field_validation(parts: &Parts) -> FieldValidation {
+    match query(parts).text("fieldValidation") {
+        "Ignore" => FieldValidation::Ignore,
+        "Strict" => FieldValidation::Strict,
+        _ => FieldValidation::Warn,
     }
 }

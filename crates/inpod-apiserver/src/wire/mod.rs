@@ -11,7 +11,6 @@ mod input;
 mod listener;
 mod negotiate;
 mod paths;
-mod query;
 mod reply;
 mod watch;
 
@@ -20,6 +19,15 @@ pub(crate) use door::Door;
 pub(crate) use drain::{Drain, Drainer};
 pub(crate) use listener::serve;
 pub(crate) use paths::{KUBERNETES_VERSION, go_architecture};
+
+use http::request::Parts;
+
+use crate::registry::query::Query;
+
+/// The parameters of a request's query string.
+fn query(parts: &Parts) -> Query {
+    Query::parse(parts.uri.query().unwrap_or_default())
+}
 
 /// `group/version`, or the bare version in the core group.
 fn api_version(group: &str, version: &str) -> String {

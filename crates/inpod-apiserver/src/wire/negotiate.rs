@@ -207,10 +207,11 @@ fn accept(headers: &HeaderMap) -> Option<String> {
 
 /// Whether the answer is read by a person: `pretty` says so, or else the `User-Agent` is a browser or a command-line tool.
 fn pretty(parts: &Parts) -> bool {
-    if let Some(pretty) = query::first(parts.uri.query().unwrap_or_default(), "pretty")
-        && !pretty.is_empty()
-    {
-        return query::is_true(&pretty);
+    let query = query(parts);
+    let asked = query.text("pretty");
+    if !asked.is_empty() {
+        // What Go's `strconv.ParseBool` takes for true.
+        return matches!(asked, "1" | "t" | "T" | "true" | "TRUE" | "True");
     }
     let agent = parts
         .headers

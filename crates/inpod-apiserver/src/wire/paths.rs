@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::negotiate::{Endpoint, Form, Transform};
 use super::reply::{self, Response};
-use super::{Door, discovery, encode, health};
+use super::{Door, discovery, encode, health, query};
 use crate::Status;
 use crate::schema::{self, Json};
 
@@ -28,9 +28,7 @@ pub(super) fn serve(door: &Door, parts: &Parts, path: &str) -> Result<Response, 
     let segments: Vec<&str> = trimmed.split('/').skip(1).collect();
     let answer = match segments.as_slice() {
         ["" | "index.html"] => Ok(index()),
-        ["healthz" | "livez" | "readyz", ..] => {
-            Ok(health::serve(path, parts.uri.query().unwrap_or_default()))
-        }
+        ["healthz" | "livez" | "readyz", ..] => Ok(health::serve(path, &query(parts))),
         ["version"] => Ok(version()),
         ["api"] => discovered(parts, true, || discovery::api_versions(door.address)),
         ["apis"] => discovered(parts, false, discovery::group_list),

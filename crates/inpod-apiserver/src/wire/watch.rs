@@ -1,10 +1,9 @@
 //! A watch as a stream of lines.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use futures_util::future::{Either, select};
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -13,7 +12,7 @@ use serde_json::json;
 use super::encode::{bytes, head, include_object, set_version, write_object};
 use super::negotiate::{Form, Media, Transform};
 use super::reply::Response;
-use super::{Body, Drain, query};
+use super::{Body, Drain};
 use crate::core::Core;
 use crate::registry::table::{IncludeObject, object_metadata, to_partial_metadata, to_table};
 use crate::registry::{Event, Watch};
@@ -25,11 +24,7 @@ use crate::{Reason, Source, Status};
 /// The most events that are written at once.
 const BATCH: usize = 256;
 
-/// How long a watch lasts at least that sets no `timeoutSeconds`; at most twice as long, spread so that a thousand watches
-/// that began together do not come back together (kube-apiserver's `--min-request-timeout`).
-const MINIMUM_TIMEOUT: Duration = Duration::from_secs(1800);
-
-/// The answer to a watch: one event a line, until the watch times out or ends or the server drains.
+/// The answer to a watch: one event a line, until the watch ends or the server drains.
 pub(super) fn stream(
     parts: &Parts,
     form: Form,
@@ -52,16 +47,9 @@ pub(super) fn stream(
         with_columns: true,
         source: core.source.clone(),
     };
-    let timeout = tokio::time::sleep(timeout(parts, &*core.source));
-    let end = async move {
-        let drained = std::pin::pin!(drain.wait());
-        match select(drained, std::pin::pin!(timeout)).await {
-            Either::Left(_) | Either::Right(_) => {}
-        }
-    };
     let lines = watch
         .events
-        .take_until(Box::pin(end))
+        .take_until(Box::pin(drain.wait()))
         .ready_chunks(BATCH)
         .map(move |events| {
             let mut out = Vec::with_capacity(256);
@@ -78,21 +66,6 @@ pub(super) fn stream(
     Ok(response)
 }
 
-fn timeout(parts: &Parts, source: &dyn Source) -> Duration {
-    let seconds = query::first(parts.uri.query().unwrap_or_default(), "timeoutSeconds")
-        .and_then(|value| value.parse().ok())
-        .filter(|seconds| *seconds > 0);
-    seconds.map_or_else(
-        || {
-            let mut random = [0_u8; 4];
-            source.fill(&mut random);
-            let share = f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX);
-            MINIMUM_TIMEOUT.mul_f64(1.0 + share)
-        },
-        Duration::from_secs,
-    )
-}
-
 /// Writes the events of one watch.
 struct Encoder {
     resource: &'static Resource,
@@ -102,7 +75,7 @@ struct Encoder {
     include: IncludeObject,
     /// Whether a Table's columns are still to be said: only the first event has them.
     with_columns: bool,
-    source: std::sync::Arc<dyn Source>,
+    source: Arc<dyn Source>,
 }
 
 impl Encoder {
@@ -126,7 +99,7 @@ impl Encoder {
         }
     }
 
-    fn event(&mut self, out: &mut Vec<u8>, kind: &str, object: &std::sync::Arc<Object>) {
+    fn event(&mut self, out: &mut Vec<u8>, kind: &str, object: &Arc<Object>) {
         let transformed = match self.transform {
             Transform::Table(version) => {
                 let objects = std::slice::from_ref(object);
