@@ -15,8 +15,8 @@ use crate::schema::Json;
 use crate::{Status, UserInfo};
 
 impl Rbac {
-    /// Whether `user` may write `object`, a role or a binding, by the request `info`; `old` is what it replaces. To be asked after
-    /// validation and before the object is stored.
+    /// Whether `user` may write `object`, a role or a binding, by the request `info`; `old` is what it replaces. To be asked
+    /// once admission is done with the object, and before it is validated: who may not grant is not told what else is wrong.
     ///
     /// # Errors
     /// 403 with the permissions that the user lacks; 404 for a binding whose role is not there.
