@@ -36,21 +36,13 @@ impl Rbac {
         }
     }
 
-    /// Whether `user` holds every permission of `rules` in `namespace` (empty: everywhere).
-    ///
-    /// # Errors
-    /// The end of the 403's sentence, with the permissions that are missing.
-    pub(crate) fn may_grant(
+    /// Whether `user` holds every permission of `rules` in `namespace` (empty: everywhere); else the end of the 403's sentence.
+    pub(super) fn holds(
         &self,
         user: &UserInfo,
         namespace: &str,
-        rules: &[Value],
+        rules: &[Rule],
     ) -> Result<(), String> {
-        let rules: Vec<Rule> = rules.iter().map(Rule::of).collect();
-        self.holds(user, namespace, &rules)
-    }
-
-    fn holds(&self, user: &UserInfo, namespace: &str, rules: &[Rule]) -> Result<(), String> {
         let (held, errors) = self.held(user, namespace);
         let missing = covers::missing(&held, rules);
         if missing.is_empty() {
@@ -92,7 +84,7 @@ impl Rbac {
                 json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}),
                 json!({"verbs": ["*"], "nonResourceURLs": ["*"]}),
             ];
-            self.may_grant(user, &info.namespace, &everything)
+            self.holds(user, &info.namespace, &everything.each_ref().map(Rule::of))
                 .map_err(|_| {
                     forbidden("must have cluster-admin privileges to use the aggregationRule")
                 })?;
@@ -112,7 +104,9 @@ impl Rbac {
         };
         let (resource, namespace) = match reference("kind") {
             "Role" => ("roles", info.namespace.as_str()),
-            _ => ("clusterroles", ""),
+            "ClusterRole" => ("clusterroles", ""),
+            // Validation has the better answer.
+            _ => return Ok(()),
         };
         let name = reference("name");
         let bind = Attributes {
