@@ -154,7 +154,7 @@ mod tests {
 
     use crate::registry::testing::Server;
 
-    fn thing(metadata: Value) -> Value {
+    fn thing(metadata: &Value) -> Value {
         json!({"kind": "Thing", "apiVersion": "test.example/v1", "metadata": metadata, "spec": {"a": 1}})
     }
 
@@ -163,7 +163,7 @@ mod tests {
         let server = Server::new();
         let wish = json!({"name": "a", "uid": "mine", "creationTimestamp": "2001-01-01T00:00:00Z", "managedFields": []});
         let created = server
-            .write("create", "", "", thing(wish))
+            .write("create", "", "", thing(&wish))
             .expect("created");
         let metadata = &created["metadata"];
         assert_eq!(metadata["namespace"], "default");
@@ -180,7 +180,7 @@ mod tests {
         let server = Server::new();
         let prefix = "x".repeat(70);
         let created = server
-            .write("create", "", "", thing(json!({"generateName": prefix})))
+            .write("create", "", "", thing(&json!({"generateName": prefix})))
             .expect("created");
         let name = created["metadata"]["name"].as_str().expect("a name");
         assert_eq!(name.len(), 63);
@@ -192,7 +192,7 @@ mod tests {
         let server = Server::new();
         let problem = |metadata| {
             server
-                .write("create", "", "", thing(metadata))
+                .write("create", "", "", thing(&metadata))
                 .expect_err("refused")
         };
         let status = problem(json!({"name": "a", "namespace": "other"}));
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn a_name_can_be_taken_once() {
         let server = Server::new();
-        let create = |query| server.write("create", "", query, thing(json!({"name": "a"})));
+        let create = |query| server.write("create", "", query, thing(&json!({"name": "a"})));
         let dry = create("dryRun=All").expect("possible");
         assert_eq!(dry["metadata"].get("resourceVersion"), None);
         create("").expect("created");

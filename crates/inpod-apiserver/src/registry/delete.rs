@@ -313,7 +313,7 @@ mod tests {
     use crate::registry::Input;
     use crate::registry::testing::{Server, value};
 
-    fn create(server: &Server, metadata: Value) -> Value {
+    fn create(server: &Server, metadata: &Value) -> Value {
         server
             .write("create", "", "", json!({"metadata": metadata}))
             .expect("created")
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn what_is_gone_is_told_by_a_status() {
         let server = Server::new();
-        let created = create(&server, json!({"name": "a"}));
+        let created = create(&server, &json!({"name": "a"}));
         let status = delete(&server, "").expect("deleted");
         assert_eq!(
             status,
@@ -345,7 +345,7 @@ mod tests {
         let server = Server::new();
         create(
             &server,
-            json!({"name": "a", "finalizers": ["x.example/wait"]}),
+            &json!({"name": "a", "finalizers": ["x.example/wait"]}),
         );
         let marked = delete(&server, "").expect("marked");
         assert!(marked["metadata"]["deletionTimestamp"].is_string());
@@ -371,7 +371,7 @@ mod tests {
     #[test]
     fn the_propagation_policy_becomes_a_finalizer() {
         let server = Server::new();
-        create(&server, json!({"name": "a"}));
+        create(&server, &json!({"name": "a"}));
         let marked = delete(&server, "propagationPolicy=Foreground").expect("marked");
         assert_eq!(
             marked["metadata"]["finalizers"],
@@ -384,7 +384,7 @@ mod tests {
     #[test]
     fn preconditions_and_dry_runs_leave_the_object_alone() {
         let server = Server::new();
-        let created = create(&server, json!({"name": "a"}));
+        let created = create(&server, &json!({"name": "a"}));
         let status = delete(&server, "uid=other").expect_err("another object");
         assert_eq!(status.code, 409);
         let uid = created["metadata"]["uid"].as_str().expect("a uid");
@@ -407,8 +407,8 @@ mod tests {
     #[test]
     fn a_collection_is_deleted_by_selector() {
         let server = Server::new();
-        create(&server, json!({"name": "a", "labels": {"l": "1"}}));
-        create(&server, json!({"name": "b"}));
+        create(&server, &json!({"name": "a", "labels": {"l": "1"}}));
+        create(&server, &json!({"name": "b"}));
         let answer = server
             .serve("deletecollection", "", "labelSelector=l%3D1", Input::Empty)
             .expect("deleted");

@@ -52,7 +52,8 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new() -> Self {
-        let store = Arc::new(Store::new());
+        // Little history, so that tests can outlast it.
+        let store = Arc::new(Store::with_history(20));
         let source = Arc::new(SystemSource);
         let lookup: Arc<dyn Lookup> = store.clone();
         let policy = TokenPolicy {

@@ -271,7 +271,7 @@ mod tests {
     use crate::registry::json::tests::object;
     use crate::registry::testing::THINGS;
 
-    fn messages(metadata_: Value) -> Vec<String> {
+    fn messages(metadata_: &Value) -> Vec<String> {
         metadata(&THINGS, &object(json!({"metadata": metadata_})))
             .into_iter()
             .map(|c| format!("{}: {}", c.field, c.message))
@@ -287,20 +287,20 @@ mod tests {
             "finalizers": ["example.com/wait"],
             "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "u", "controller": true}],
         });
-        assert_eq!(messages(good), Vec::<String>::new());
+        assert_eq!(messages(&good), Vec::<String>::new());
     }
 
     #[test]
     fn each_problem_is_named() {
         assert_eq!(
-            messages(json!({"namespace": "default"})),
+            messages(&json!({"namespace": "default"})),
             ["metadata.name: Required value: name or generateName is required"]
         );
         assert_eq!(
-            messages(json!({"name": "a"})),
+            messages(&json!({"name": "a"})),
             ["metadata.namespace: Required value"]
         );
-        let wrong = messages(json!({
+        let wrong = messages(&json!({
             "name": "A", "namespace": "default", "labels": {"a/b/c": "-"},
             "finalizers": ["orphan", "foregroundDeletion"], "ownerReferences": [{"apiVersion": "a/b/c"}],
         }));

@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use super::{Object, ResourceKey};
 
-/// The most changes that are kept for watches, continue tokens and lists at an older revision.
-const MAX_CHANGES: usize = 10_000;
+/// The most changes that are kept, unless told otherwise.
+pub(super) const MAX_CHANGES: usize = 10_000;
 /// The most bytes of superseded and deleted objects that are kept, which nothing but the log holds.
 const MAX_BYTES: usize = 16 << 20;
 
@@ -48,8 +48,9 @@ impl Change {
 }
 
 /// The newest changes of all resources in the order of their revisions, and the same by resource.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Log {
+    max_changes: usize,
     all: Tail,
     /// So that a watch of a quiet resource neither walks the changes of a busy one nor is ended by them.
     by_resource: HashMap<ResourceKey, Tail>,
@@ -65,13 +66,22 @@ struct Tail {
 }
 
 impl Log {
+    pub(super) fn new(max_changes: usize) -> Self {
+        Self {
+            max_changes,
+            all: Tail::default(),
+            by_resource: HashMap::new(),
+            bytes: 0,
+        }
+    }
+
     pub(super) fn push(&mut self, change: Change) {
         let change = Arc::new(change);
         self.bytes += change.weight();
         let tail = self.by_resource.entry(change.resource).or_default();
         tail.changes.push_back(change.clone());
         self.all.changes.push_back(change);
-        while self.all.changes.len() > MAX_CHANGES || self.bytes > MAX_BYTES {
+        while self.all.changes.len() > self.max_changes || self.bytes > MAX_BYTES {
             let Some(oldest) = self.all.drop_oldest() else {
                 break;
             };

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::watch;
 
-use super::log::Log;
+use super::log::{Log, MAX_CHANGES};
 use super::{Change, ChangeKind, Lookup, Object, Subscription, key};
 
 /// A storage resource: its group (empty for the core group) and its plural.
@@ -106,12 +106,18 @@ impl Default for Store {
 }
 
 impl Store {
-    /// An empty store, at revision 1.
+    /// An empty store, at revision 1, which keeps the last 10,000 changes for watches, continue tokens and lists at an older
+    /// revision.
     pub fn new() -> Self {
+        Self::with_history(MAX_CHANGES)
+    }
+
+    /// As [`Store::new`], but keeps at most `changes` changes.
+    pub fn with_history(changes: usize) -> Self {
         Self {
             inner: RwLock::new(Inner {
                 revision: 1,
-                log: Log::default(),
+                log: Log::new(changes),
                 tables: HashMap::new(),
             }),
             changed: watch::Sender::new(1),
@@ -506,12 +512,12 @@ mod tests {
 
     #[test]
     fn an_old_revision_expires_but_not_for_a_resource_that_did_not_change() {
-        let store = Arc::new(Store::new());
+        let store = Arc::new(Store::with_history(10));
         let mut quiet = store.subscribe(&[SECRETS], 1).expect("known");
         let mut last = store
             .apply(PODS, Write::Create(object("n", "a", "1")))
             .expect("created");
-        for _ in 0..10_001 {
+        for _ in 0..11 {
             last = store
                 .apply(PODS, Write::Update(object("n", "a", "1"), last.revision))
                 .expect("updated");

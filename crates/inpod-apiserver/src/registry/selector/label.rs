@@ -241,20 +241,22 @@ impl<'a> Parser<'a> {
     }
 }
 
+/// The longer before the shorter.
+const SYMBOLS: [(&str, Kind); 9] = [
+    ("==", Kind::Equals),
+    ("!=", Kind::NotEquals),
+    ("=", Kind::Equals),
+    ("!", Kind::Not),
+    (">", Kind::Greater),
+    ("<", Kind::Less),
+    ("(", Kind::Open),
+    (")", Kind::Close),
+    (",", Kind::Comma),
+];
+
 /// The first token of `text`, and what follows it.
 fn scan(text: &str) -> (Token<'_>, &str) {
     let text = text.trim_start_matches([' ', '\t', '\r', '\n']);
-    const SYMBOLS: [(&str, Kind); 9] = [
-        ("==", Kind::Equals),
-        ("!=", Kind::NotEquals),
-        ("=", Kind::Equals),
-        ("!", Kind::Not),
-        (">", Kind::Greater),
-        ("<", Kind::Less),
-        ("(", Kind::Open),
-        (")", Kind::Close),
-        (",", Kind::Comma),
-    ];
     for (symbol, kind) in SYMBOLS {
         if let Some(rest) = text.strip_prefix(symbol) {
             return ((kind, symbol), rest);
