@@ -1,0 +1,54 @@
+//! Systems that have no way to show a process a [`View`].
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::process::ExitStatus;
+
+use crate::{Command, Error, Files, View};
+
+/// The signals that were blocked when the program started.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SignalMask(());
+
+/// Does nothing: only Linux hands signals on.
+pub fn block_signals() -> SignalMask {
+    SignalMask(())
+}
+
+/// Does nothing: there are no helpers.
+pub fn enter_if_asked() {}
+
+/// Always answers [`Error::NeedsLinux`].
+///
+/// # Errors
+/// [`Error::NeedsLinux`].
+pub fn spawn(_view: &View, _command: &Command) -> Result<Sandbox, Error> {
+    Err(Error::NeedsLinux)
+}
+
+/// Cannot exist here.
+#[derive(Debug)]
+pub struct Sandbox(Infallible);
+
+impl Sandbox {
+    /// Cannot be called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn update(&self, _mount_path: &Path, _files: &Files) -> Result<(), Error> {
+        match self.0 {}
+    }
+
+    /// Cannot be called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn wait(&self) -> Result<ExitStatus, Error> {
+        match self.0 {}
+    }
+
+    /// Cannot be called.
+    pub fn kill(&self) {
+        match self.0 {}
+    }
+}

@@ -1,0 +1,121 @@
+//! What the helpers are to do, as their arguments. Nothing secret is among it: files reach a volume through its descriptor.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use crate::linux::{SignalMask, hosts};
+use crate::{Command, View};
+
+/// The part of a [`View`] that mounts show, and the process to run. Its environment is the helpers' own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Plan {
+    /// Mount paths.
+    pub(super) volumes: Vec<PathBuf>,
+    pub(super) hidden: Vec<PathBuf>,
+    /// Lines of `/etc/hosts`.
+    pub(super) hosts: Vec<String>,
+    /// Whether connects are to be listened to.
+    pub(super) listen: bool,
+    /// Whether the process is to lose the capabilities that the sandbox was made with.
+    pub(super) drop_capabilities: bool,
+    /// [`SignalMask::encode`]d.
+    pub(super) signal_mask: String,
+    pub(super) program: OsString,
+    pub(super) args: Vec<OsString>,
+}
+
+impl Plan {
+    pub(super) fn new(view: &View, command: &Command) -> Self {
+        Self {
+            volumes: view.volumes.keys().cloned().collect(),
+            hidden: view.hidden.clone(),
+            hosts: view
+                .hosts
+                .iter()
+                .map(|(address, names)| hosts::line(*address, names))
+                .collect(),
+            listen: !view.redirects.is_empty(),
+            drop_capabilities: false,
+            signal_mask: command
+                .signal_mask
+                .unwrap_or_else(SignalMask::of_this_thread)
+                .encode(),
+            program: command.program.clone(),
+            args: command.args.clone(),
+        }
+    }
+
+    pub(super) fn to_args(&self) -> Vec<OsString> {
+        let mut args = Vec::new();
+        let mut option = |name: &str, value: &OsStr| args.extend([name.into(), value.to_owned()]);
+        for path in &self.volumes {
+            option("--volume", path.as_os_str());
+        }
+        for path in &self.hidden {
+            option("--hide", path.as_os_str());
+        }
+        for line in &self.hosts {
+            option("--host", OsStr::new(line));
+        }
+        option("--signal-mask", OsStr::new(&self.signal_mask));
+        args.extend(self.listen.then(|| "--listen".into()));
+        args.extend(self.drop_capabilities.then(|| "--drop-capabilities".into()));
+        args.extend(["--".into(), self.program.clone()]);
+        args.extend(self.args.iter().cloned());
+        args
+    }
+
+    /// `None` for arguments that no [`Plan::to_args`] made.
+    pub(super) fn from_args(args: impl IntoIterator<Item = OsString>) -> Option<Self> {
+        let mut plan = Self::default();
+        let mut args = args.into_iter();
+        loop {
+            match args.next()?.to_str()? {
+                "--volume" => plan.volumes.push(args.next()?.into()),
+                "--hide" => plan.hidden.push(args.next()?.into()),
+                "--host" => plan.hosts.push(args.next()?.into_string().ok()?),
+                "--signal-mask" => plan.signal_mask = args.next()?.into_string().ok()?,
+                "--listen" => plan.listen = true,
+                "--drop-capabilities" => plan.drop_capabilities = true,
+                "--" => break,
+                _ => return None,
+            }
+        }
+        plan.program = args.next()?;
+        plan.args = args.collect();
+        Some(plan)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::os::unix::ffi::OsStringExt;
+
+    fn bytes() -> impl Strategy<Value = OsString> {
+        prop::collection::vec(1..=255u8, 0..12).prop_map(OsString::from_vec)
+    }
+
+    fn strings() -> impl Strategy<Value = Vec<OsString>> {
+        prop::collection::vec(
+            prop_oneof![bytes(), Just("--".into()), Just("--listen".into())],
+            0..4,
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_plan_survives_the_way_through_arguments(
+            volumes in strings(), hidden in strings(), hosts in prop::collection::vec(".*", 0..3),
+            listen: bool, drop_capabilities: bool, program in bytes(), args in strings(),
+        ) {
+            let plan = Plan {
+                volumes: volumes.into_iter().map(PathBuf::from).collect(),
+                hidden: hidden.into_iter().map(PathBuf::from).collect(),
+                hosts, listen, drop_capabilities, signal_mask: "2,15".into(), program, args,
+            };
+            prop_assert_eq!(Plan::from_args(plan.to_args()), Some(plan));
+        }
+    }
+}

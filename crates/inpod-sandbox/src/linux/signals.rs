@@ -1,0 +1,94 @@
+//! Signals: which of those sent to us are handed on to the process.
+
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signalfd::siginfo;
+
+/// What a process may send us and the process in the sandbox should get. Not those of job control that stop: they must stop us.
+const FORWARDED: [Signal; 9] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGALRM,
+    Signal::SIGWINCH,
+    Signal::SIGCONT,
+];
+
+/// The signals that were blocked when the program started; the process in the sandbox starts with these again.
+#[derive(Debug, Clone, Copy)]
+pub struct SignalMask(pub(super) SigSet);
+
+/// Blocks, in the calling thread and those it will start, the signals that [`Sandbox::wait`](crate::Sandbox::wait) hands on.
+///
+/// To be called before any thread is started, because the kernel gives a signal to any thread that does not block it. A program
+/// that ends up not running a sandbox lives with the signals blocked, or sets the mask back itself.
+pub fn block_signals() -> SignalMask {
+    // It can only fail for a `how` that does not exist.
+    SignalMask(
+        forwarded()
+            .thread_swap_mask(SigmaskHow::SIG_BLOCK)
+            .unwrap_or_else(|_| SigSet::empty()),
+    )
+}
+
+pub(super) fn forwarded() -> SigSet {
+    FORWARDED.into_iter().collect()
+}
+
+impl SignalMask {
+    pub(super) fn of_this_thread() -> Self {
+        Self(SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty()))
+    }
+
+    /// As text for a helper's argument: signal numbers.
+    pub(super) fn encode(self) -> String {
+        let numbers: Vec<_> = self
+            .0
+            .iter()
+            .map(|signal| (signal as i32).to_string())
+            .collect();
+        numbers.join(",")
+    }
+
+    pub(super) fn decode(text: &str) -> Self {
+        let signals = text
+            .split(',')
+            .filter_map(|number| Signal::try_from(number.parse::<i32>().ok()?).ok());
+        Self(signals.collect())
+    }
+}
+
+/// Whether a signal came from a process outside the sandbox. What the terminal sends reaches the whole process group, the process
+/// in the sandbox included, by itself; so does what a process inside sends to its group.
+pub(super) fn is_for_the_process(info: &siginfo) -> bool {
+    // SI_USER, SI_QUEUE, SI_TKILL and their like are not positive; SI_KERNEL is.
+    info.ssi_code <= 0 && !is_inside(info.ssi_pid)
+}
+
+/// A process of another PID namespace than ours that we can see is a descendant's.
+fn is_inside(pid: u32) -> bool {
+    let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/pid"));
+    match (namespace(&pid.to_string()), namespace("self")) {
+        (Ok(theirs), Ok(ours)) => theirs != ours,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_survives_the_way_through_an_argument() {
+        for signals in [
+            vec![],
+            vec![Signal::SIGTERM],
+            vec![Signal::SIGHUP, Signal::SIGUSR2],
+        ] {
+            let mask = SignalMask(signals.into_iter().collect());
+            assert_eq!(SignalMask::decode(&mask.encode()).0, mask.0);
+        }
+    }
+}
