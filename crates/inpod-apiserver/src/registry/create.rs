@@ -167,7 +167,7 @@ mod tests {
             .expect("created");
         let metadata = &created["metadata"];
         assert_eq!(metadata["namespace"], "default");
-        assert_eq!(metadata["resourceVersion"], "2");
+        assert_eq!(metadata["resourceVersion"], "3");
         assert_ne!(metadata["uid"], "mine");
         assert_ne!(metadata["creationTimestamp"], "2001-01-01T00:00:00Z");
         assert_eq!(metadata.get("managedFields"), None);

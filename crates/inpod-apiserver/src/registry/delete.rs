@@ -401,7 +401,7 @@ mod tests {
         server
             .write("delete", "a", "", json!({"dryRun": ["All"]}))
             .expect("possible");
-        delete(&server, "resourceVersion=2").expect("deleted");
+        delete(&server, "resourceVersion=3").expect("deleted");
     }
 
     #[test]

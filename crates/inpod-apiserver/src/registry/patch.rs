@@ -204,7 +204,7 @@ mod tests {
             .expect("patched");
         assert_eq!(patched["metadata"]["labels"], json!({"y": "2", "z": "3"}));
         assert_eq!(patched["spec"], json!({"list": [3]}));
-        assert_eq!(patched["metadata"]["resourceVersion"], "3");
+        assert_eq!(patched["metadata"]["resourceVersion"], "4");
     }
 
     #[test]

@@ -348,17 +348,17 @@ mod tests {
     #[test]
     fn a_revision_can_be_asked_for() {
         let server = server(&["a", "b"]);
-        let exact = list(&server, "resourceVersion=2&resourceVersionMatch=Exact").expect("listed");
-        assert_eq!((names(&exact), exact.revision), (vec!["a"], 2));
-        let legacy = list(&server, "resourceVersion=2&limit=5").expect("listed");
-        assert_eq!(legacy.revision, 2);
-        let newer = list(&server, "resourceVersion=2").expect("listed");
-        assert_eq!(newer.revision, 3);
+        let exact = list(&server, "resourceVersion=3&resourceVersionMatch=Exact").expect("listed");
+        assert_eq!((names(&exact), exact.revision), (vec!["a"], 3));
+        let legacy = list(&server, "resourceVersion=3&limit=5").expect("listed");
+        assert_eq!(legacy.revision, 3);
+        let newer = list(&server, "resourceVersion=3").expect("listed");
+        assert_eq!(newer.revision, 4);
         let status = list(&server, "resourceVersion=99").expect_err("not yet");
         assert_eq!(status.code, 504);
         assert_eq!(
             status.message,
-            "Timeout: Too large resource version: 99, current: 3"
+            "Timeout: Too large resource version: 99, current: 4"
         );
         let status = list(&server, "resourceVersion=x").expect_err("no number");
         assert_eq!(status.code, 400);

@@ -10,7 +10,7 @@ use crate::core::Core;
 use crate::registry::json::tests::object;
 use crate::registry::{Answer, Context, Input, serve};
 use crate::schema::{Resource, Subresource};
-use crate::storage::{Lookup, Store};
+use crate::storage::{Lookup, Object, Store, Write};
 use crate::{Status, SystemSource, UserInfo};
 
 const VERBS: &[&str] = &[
@@ -51,9 +51,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// At revision 2, with the namespace `default`.
     pub(crate) fn new() -> Self {
         // Little history, so that tests can outlast it.
         let store = Arc::new(Store::with_history(20));
+        let namespace = object(serde_json::json!({"metadata": {"name": "default"}}));
+        store
+            .apply(
+                ("", "namespaces"),
+                Write::Create(Object::new(&namespace, Vec::new())),
+            )
+            .expect("a new store");
         let source = Arc::new(SystemSource);
         let lookup: Arc<dyn Lookup> = store.clone();
         let policy = TokenPolicy {

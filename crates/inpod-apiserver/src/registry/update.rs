@@ -254,7 +254,7 @@ mod tests {
         let updated = server
             .write("update", "a", "", body.clone())
             .expect("updated");
-        assert_eq!(updated["metadata"]["resourceVersion"], "3");
+        assert_eq!(updated["metadata"]["resourceVersion"], "4");
         assert_eq!(updated["metadata"]["uid"], created["metadata"]["uid"]);
         let again = server.write("update", "a", "", body).expect("updated");
         assert_eq!(again, updated);

@@ -275,14 +275,14 @@ mod tests {
             "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=100",
         );
         create(&server, "c", "1");
-        assert_eq!(next(&mut watch).await, json!(["ADDED", "a", 2]));
-        assert_eq!(next(&mut watch).await, json!(["ADDED", "b", 3]));
-        assert_eq!(next(&mut watch).await, json!(["BOOKMARK", 3, true]));
-        assert_eq!(next(&mut watch).await, json!(["ADDED", "c", 4]));
+        assert_eq!(next(&mut watch).await, json!(["ADDED", "a", 3]));
+        assert_eq!(next(&mut watch).await, json!(["ADDED", "b", 4]));
+        assert_eq!(next(&mut watch).await, json!(["BOOKMARK", 4, true]));
+        assert_eq!(next(&mut watch).await, json!(["ADDED", "c", 5]));
         let start = Instant::now();
-        assert_eq!(next(&mut watch).await, json!(["BOOKMARK", 4, false]));
+        assert_eq!(next(&mut watch).await, json!(["BOOKMARK", 5, false]));
         assert_eq!(start.elapsed().as_secs(), 60);
-        assert_eq!(next(&mut watch).await, json!(["BOOKMARK", 4, false]));
+        assert_eq!(next(&mut watch).await, json!(["BOOKMARK", 5, false]));
         assert_eq!(start.elapsed().as_secs(), 98);
         assert_eq!(next(&mut watch).await, Value::Null);
         assert_eq!(start.elapsed().as_secs(), 100);
@@ -294,7 +294,7 @@ mod tests {
         create(&server, "a", "no");
         let mut watch = watch(
             &server,
-            "resourceVersion=2&labelSelector=l%3Dyes&timeoutSeconds=5",
+            "resourceVersion=3&labelSelector=l%3Dyes&timeoutSeconds=5",
         );
         label(&server, "a", "yes");
         label(&server, "a", "no");
@@ -303,10 +303,10 @@ mod tests {
         server
             .serve("delete", "a", "", Input::Empty)
             .expect("deleted");
-        assert_eq!(next(&mut watch).await, json!(["ADDED", "a", 3]));
-        assert_eq!(next(&mut watch).await, json!(["DELETED", "a", 4]));
-        assert_eq!(next(&mut watch).await, json!(["ADDED", "a", 6]));
-        assert_eq!(next(&mut watch).await, json!(["DELETED", "a", 7]));
+        assert_eq!(next(&mut watch).await, json!(["ADDED", "a", 4]));
+        assert_eq!(next(&mut watch).await, json!(["DELETED", "a", 5]));
+        assert_eq!(next(&mut watch).await, json!(["ADDED", "a", 7]));
+        assert_eq!(next(&mut watch).await, json!(["DELETED", "a", 8]));
         assert_eq!(next(&mut watch).await, Value::Null);
     }
 
@@ -318,8 +318,8 @@ mod tests {
         let mut watch = watch(&server, "fieldSelector=metadata.name%3Db&timeoutSeconds=5");
         label(&server, "a", "2");
         label(&server, "b", "2");
-        assert_eq!(next(&mut watch).await, json!(["ADDED", "b", 3]));
-        assert_eq!(next(&mut watch).await, json!(["MODIFIED", "b", 5]));
+        assert_eq!(next(&mut watch).await, json!(["ADDED", "b", 4]));
+        assert_eq!(next(&mut watch).await, json!(["MODIFIED", "b", 6]));
     }
 
     #[tokio::test(start_paused = true)]
@@ -332,7 +332,7 @@ mod tests {
         let mut old = watch(&server, "resourceVersion=1");
         assert_eq!(
             next(&mut old).await,
-            json!(["ERROR", 410, "too old resource version: 1 (7)"])
+            json!(["ERROR", 410, "too old resource version: 1 (8)"])
         );
         assert_eq!(next(&mut old).await, Value::Null);
         let status = server
