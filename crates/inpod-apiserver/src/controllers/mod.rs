@@ -18,7 +18,7 @@ use crate::storage::{Change, ChangeKind, Lookup as _, Subscription};
 use crate::wire::{Door, Drain};
 use cluster_roles::ClusterRoles;
 use kubernetes::KubernetesService;
-use local::Local;
+use local::{Local, Refused};
 use namespaces::{Namespaces, Progress};
 
 /// When to look again at a namespace that something is still in, or where something failed.
@@ -52,7 +52,7 @@ impl Controllers {
             .store
             .subscribe(&[], start)
             .map_err(|error| error.to_string())?;
-        let mut controllers = Self {
+        let controllers = Self {
             namespaces: Namespaces::new(&door),
             service: KubernetesService::new(&door, address),
             cluster_roles: ClusterRoles::new(&door),
@@ -60,17 +60,13 @@ impl Controllers {
             unfinished: BTreeSet::new(),
             door,
         };
-        controllers
-            .round(&bootstrap::NAMESPACES.map(str::to_owned).into())
-            .await;
-        if controllers.unfinished.is_empty() {
-            Ok(controllers)
-        } else {
-            Err(format!(
-                "namespaces {:?} are incomplete",
-                controllers.unfinished
-            ))
+        for namespace in bootstrap::NAMESPACES {
+            controllers
+                .reconcile(namespace)
+                .await
+                .map_err(|refused| refused.to_string())?;
         }
+        Ok(controllers)
     }
 
     /// Does what changes ask for, until the server drains.
@@ -160,11 +156,7 @@ impl Controllers {
 
     async fn round(&mut self, names: &BTreeSet<String>) {
         for name in names {
-            let mut done = self.namespaces.reconcile(name).await;
-            if name == "default" && done.is_ok() {
-                done = self.service.reconcile().await.map(|()| Progress::Done);
-            }
-            match done {
+            match self.reconcile(name).await {
                 Ok(Progress::Done) => {
                     self.unfinished.remove(name);
                 }
@@ -177,5 +169,13 @@ impl Controllers {
                 }
             }
         }
+    }
+
+    async fn reconcile(&self, namespace: &str) -> Result<Progress, Refused> {
+        let progress = self.namespaces.reconcile(namespace).await?;
+        if namespace == "default" {
+            self.service.reconcile().await?;
+        }
+        Ok(progress)
     }
 }

@@ -25,7 +25,8 @@ const FINALIZERS: &str = "metadata.finalizers";
 /// Deletes the object that the request names.
 pub(super) fn delete(cx: &Context<'_>, options: &DeleteOptions) -> Result<Answer, Status> {
     let cx = &with_dry_run(cx, options);
-    let deletion = remove(cx, &cx.info.namespace, &cx.info.name, options)?;
+    let namespace = read::namespace(cx).unwrap_or_default();
+    let deletion = remove(cx, namespace, &cx.info.name, options)?;
     if deletion.removed && !strategy(cx.resource).returns_deleted() {
         return Ok(Answer::Value(StatusCode::OK, success(cx, &deletion.object)));
     }

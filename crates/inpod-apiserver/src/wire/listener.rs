@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -138,6 +138,9 @@ async fn handshake(
     stream.peek(&mut first).await?;
     // The first byte of TLS is a record type; a letter is somebody's plain HTTP, who is told so as Go tells them.
     if first[0].is_ascii_uppercase() {
+        // What is left unread when a socket closes resets it, and the answer with it.
+        let mut head = [0_u8; 4096];
+        let _ = stream.read(&mut head).await?;
         stream
             .write_all(
                 b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
