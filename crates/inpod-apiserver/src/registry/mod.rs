@@ -16,6 +16,8 @@ mod strategy;
 pub(crate) mod table;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod update;
 pub(crate) mod validation;
 mod watch;
