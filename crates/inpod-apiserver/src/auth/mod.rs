@@ -19,7 +19,6 @@ use inpod::RequestInfo;
 
 use crate::{Status, UserInfo};
 
-pub(crate) use quote::quoted;
 pub(crate) use rbac::{Attributes, Decision, Rbac, bootstrap_objects, outdated_cluster_roles};
 pub(crate) use tokens::{TokenPolicy, TokenSpec, Tokens};
 pub(crate) use x509::PeerCertificates;

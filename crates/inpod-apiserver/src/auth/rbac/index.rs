@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::UserInfo;
 use crate::auth::quote::quoted;
 use crate::auth::service_account;
 use crate::schema::Json;
-use crate::storage::Lookup;
+use crate::storage::{Lookup, Object, key};
 
 /// The API group of the four kinds.
 pub(super) const GROUP: &str = "rbac.authorization.k8s.io";
@@ -21,11 +21,13 @@ pub(super) const RESOURCES: &[(&str, &str)] = &[
     (GROUP, "rolebindings"),
 ];
 
-/// All bindings, with the rules of the roles they refer to.
+/// Roles and bindings, by `namespace/name` or name.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    everywhere: Vec<Binding>,
-    by_namespace: HashMap<String, Vec<Binding>>,
+    cluster_roles: Parsed<Vec<Rule>>,
+    roles: Parsed<Vec<Rule>>,
+    cluster_role_bindings: Parsed<Binding>,
+    role_bindings: Parsed<Binding>,
 }
 
 /// A `ClusterRoleBinding` or (with a namespace) a `RoleBinding`.
@@ -36,8 +38,6 @@ pub(super) struct Binding {
     role_kind: String,
     role_name: String,
     subjects: Vec<Subject>,
-    /// The role's rules, or why there are none.
-    pub(super) rules: Result<Arc<[Rule]>, String>,
 }
 
 #[derive(Debug)]
@@ -48,24 +48,18 @@ pub(super) struct Subject {
 }
 
 impl Index {
-    pub(super) fn build(lookup: &dyn Lookup) -> Self {
-        let roles = Roles::read(lookup);
-        let mut by_namespace = HashMap::<String, Vec<Binding>>::new();
-        for object in lookup.list(GROUP, "rolebindings", None) {
-            let binding = Binding::of(&object.name, &object.namespace, &object.value(), &roles);
-            by_namespace
-                .entry(object.namespace.clone())
-                .or_default()
-                .push(binding);
-        }
-        let everywhere = lookup
-            .list(GROUP, "clusterrolebindings", None)
-            .iter()
-            .map(|object| Binding::of(&object.name, "", &object.value(), &roles))
-            .collect();
+    /// The index of now. What did not change since `before` is not parsed again.
+    pub(super) fn build(lookup: &dyn Lookup, before: &Self) -> Self {
+        let list = |resource| lookup.list(GROUP, resource, None);
         Self {
-            everywhere,
-            by_namespace,
+            cluster_roles: Parsed::of(list("clusterroles"), &before.cluster_roles, rules_of),
+            roles: Parsed::of(list("roles"), &before.roles, rules_of),
+            cluster_role_bindings: Parsed::of(
+                list("clusterrolebindings"),
+                &before.cluster_role_bindings,
+                Binding::of,
+            ),
+            role_bindings: Parsed::of(list("rolebindings"), &before.role_bindings, Binding::of),
         }
     }
 
@@ -75,29 +69,68 @@ impl Index {
         user: &'a UserInfo,
         namespace: &str,
     ) -> impl Iterator<Item = (&'a Binding, &'a Subject)> {
+        let everywhere = self.cluster_role_bindings.0.values();
+        // Up to the character after `/`, so everything that begins with `namespace/`; nothing is in no namespace.
+        let (start, end) = (format!("{namespace}/"), format!("{namespace}0"));
         let local = self
-            .by_namespace
-            .get(namespace)
-            .map_or(&[][..], Vec::as_slice);
-        self.everywhere.iter().chain(local).filter_map(|binding| {
+            .role_bindings
+            .0
+            .range(start..end)
+            .map(|(_, parsed)| parsed);
+        everywhere.chain(local).filter_map(|(_, binding)| {
             let is_user = |subject: &&Subject| subject.is(user, &binding.namespace);
-            Some((binding, binding.subjects.iter().find(is_user)?))
+            Some((&**binding, binding.subjects.iter().find(is_user)?))
+        })
+    }
+
+    /// The rules of the role that the binding refers to, or why there are none.
+    pub(super) fn rules(&self, binding: &Binding) -> Result<&[Rule], String> {
+        let (kind, name) = (binding.role_kind.as_str(), binding.role_name.as_str());
+        let found = match kind {
+            "ClusterRole" => self.cluster_roles.0.get(name),
+            "Role" => self.roles.0.get(&key(&binding.namespace, name)),
+            _ => return Err(format!("unsupported role reference kind: {}", quoted(kind))),
+        };
+        found.map(|(_, rules)| rules.as_slice()).ok_or_else(|| {
+            let resource = kind.to_ascii_lowercase();
+            format!("{resource}.{GROUP} {} not found", quoted(name))
         })
     }
 }
 
+/// Objects by their key, each with what it was parsed to.
+#[derive(Debug)]
+struct Parsed<T>(BTreeMap<String, (Arc<Object>, Arc<T>)>);
+
+impl<T> Parsed<T> {
+    fn of(objects: Vec<Arc<Object>>, before: &Self, parse: impl Fn(&Json) -> T) -> Self {
+        let entry = |object: Arc<Object>| {
+            let key = object.key();
+            let parsed = match before.0.get(&key) {
+                Some((old, parsed)) if Arc::ptr_eq(old, &object) => parsed.clone(),
+                _ => Arc::new(parse(&object.value())),
+            };
+            (key, (object, parsed))
+        };
+        Self(objects.into_iter().map(entry).collect())
+    }
+}
+
+impl<T> Default for Parsed<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
 impl Binding {
-    fn of(name: &str, namespace: &str, object: &Json, roles: &Roles) -> Self {
-        let reference = object.get("roleRef");
-        let role_kind = text(reference, "kind");
-        let role_name = text(reference, "name");
+    fn of(object: &Json) -> Self {
+        let (metadata, role) = (object.get("metadata"), object.get("roleRef"));
         let subjects = object.get("subjects").and_then(Value::as_array);
         Self {
-            name: name.to_owned(),
-            namespace: namespace.to_owned(),
-            rules: roles.rules(&role_kind, namespace, &role_name),
-            role_kind,
-            role_name,
+            name: text(metadata, "name"),
+            namespace: text(metadata, "namespace"),
+            role_kind: text(role, "kind"),
+            role_name: text(role, "name"),
             subjects: subjects
                 .into_iter()
                 .flatten()
@@ -159,49 +192,8 @@ impl Subject {
     }
 }
 
-/// The rules of every role, shared by the bindings that refer to it.
-struct Roles {
-    cluster: BTreeMap<String, Arc<[Rule]>>,
-    namespaced: BTreeMap<(String, String), Arc<[Rule]>>,
-}
-
-impl Roles {
-    fn read(lookup: &dyn Lookup) -> Self {
-        let cluster = lookup.list(GROUP, "clusterroles", None);
-        let namespaced = lookup.list(GROUP, "roles", None);
-        Self {
-            cluster: cluster
-                .iter()
-                .map(|role| (role.name.clone(), rules_of(&role.value())))
-                .collect(),
-            namespaced: namespaced
-                .iter()
-                .map(|role| {
-                    let key = (role.namespace.clone(), role.name.clone());
-                    (key, rules_of(&role.value()))
-                })
-                .collect(),
-        }
-    }
-
-    fn rules(&self, kind: &str, namespace: &str, name: &str) -> Result<Arc<[Rule]>, String> {
-        let rules = match kind {
-            "ClusterRole" => self.cluster.get(name),
-            "Role" => self
-                .namespaced
-                .get(&(namespace.to_owned(), name.to_owned())),
-            _ => {
-                return Err(format!("unsupported role reference kind: {}", quoted(kind)));
-            }
-        };
-        rules.cloned().ok_or_else(|| {
-            let resource = kind.to_ascii_lowercase();
-            format!("{resource}.{GROUP} {} not found", quoted(name))
-        })
-    }
-}
-
-pub(super) fn rules_of(role: &Json) -> Arc<[Rule]> {
+/// The rules of a role.
+pub(super) fn rules_of(role: &Json) -> Vec<Rule> {
     let rules = role.get("rules").and_then(Value::as_array);
     rules.into_iter().flatten().map(Rule::of).collect()
 }

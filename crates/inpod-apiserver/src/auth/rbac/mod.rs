@@ -74,13 +74,13 @@ impl Rbac {
         let index = self.index();
         let mut errors = Vec::new();
         for (binding, subject) in index.bindings(user, &attributes.namespace) {
-            match &binding.rules {
+            match index.rules(binding) {
                 Ok(rules) if rules.iter().any(|rule| rule.allows(attributes)) => {
                     let source = binding.describe(subject);
                     return Decision::Allow(format!("RBAC: allowed by {source}"));
                 }
                 Ok(_) => {}
-                Err(error) => errors.push(error.clone()),
+                Err(error) => errors.push(error),
             }
         }
         Decision::NoOpinion(match aggregate(&errors) {
@@ -143,9 +143,9 @@ impl Rbac {
         let mut held = Vec::new();
         let mut errors = Vec::new();
         for (binding, _) in index.bindings(user, namespace) {
-            match &binding.rules {
+            match index.rules(binding) {
                 Ok(rules) => held.extend(rules.iter().cloned()),
-                Err(error) => errors.push(error.clone()),
+                Err(error) => errors.push(error),
             }
         }
         (held, errors)
@@ -156,7 +156,8 @@ impl Rbac {
         let generation = self.lookup.generation(RESOURCES);
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         if index.0 != Some(generation) {
-            *index = (Some(generation), Arc::new(Index::build(&*self.lookup)));
+            let built = Index::build(&*self.lookup, &index.1);
+            *index = (Some(generation), Arc::new(built));
         }
         index.1.clone()
     }
