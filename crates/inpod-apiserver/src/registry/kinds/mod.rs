@@ -1,5 +1,6 @@
 //! The kinds that need more than their table row, one file each.
 
+mod access_reviews;
 mod age;
 mod config_maps;
 mod endpoint_slices;
@@ -15,8 +16,13 @@ mod pods;
 mod role_bindings;
 mod roles;
 mod secrets;
+mod self_subject_reviews;
 mod service_accounts;
 mod services;
+#[cfg(test)]
+mod testing;
+mod token_requests;
+mod token_reviews;
 
 use serde_json::Value;
 
@@ -26,6 +32,8 @@ use crate::schema::{Json, Resource, Subresource};
 pub(crate) use names::name_problems;
 pub(crate) use services::allocate as allocate_service;
 
+const AUTHENTICATION: &str = "authentication.k8s.io";
+const AUTHORIZATION: &str = "authorization.k8s.io";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// What `resource` adds to the generic verbs.
@@ -58,7 +66,16 @@ pub(crate) fn special(
 ) -> Option<&'static dyn Special> {
     let subresource = subresource.map_or("", |s| s.name);
     Some(match (resource.group, resource.name, subresource) {
-        ("", "pods", "binding") => &pods::Binding,
+        ("", "pods", "binding") | ("", "bindings", "") => &pods::Binding,
+        ("", "serviceaccounts", "token") => &token_requests::TokenRequests,
+        (AUTHENTICATION, "tokenreviews", "") => &token_reviews::TokenReviews,
+        (AUTHENTICATION, "selfsubjectreviews", "") => &self_subject_reviews::SelfSubjectReviews,
+        (AUTHORIZATION, "localsubjectaccessreviews", "") => &access_reviews::AccessReviews::Local,
+        (AUTHORIZATION, "selfsubjectaccessreviews", "") => &access_reviews::AccessReviews::Own,
+        (AUTHORIZATION, "selfsubjectrulesreviews", "") => {
+            &self_subject_reviews::SelfSubjectRulesReviews
+        }
+        (AUTHORIZATION, "subjectaccessreviews", "") => &access_reviews::AccessReviews::Any,
         _ => return None,
     })
 }
@@ -104,6 +121,14 @@ fn api_version(resource: &Resource) -> String {
         resource.version.to_owned()
     } else {
         format!("{}/{}", resource.group, resource.version)
+    }
+}
+
+/// The object of a literal.
+fn object(value: Value) -> Json {
+    match value {
+        Value::Object(object) => object,
+        _ => Json::new(),
     }
 }
 

@@ -25,13 +25,9 @@ impl Strategy for Namespaces {
     }
 
     fn prepare_update(&self, cx: &Context<'_>, namespace: &mut Json, old: &Json) {
-        match cx.subresource.map(|s| s.name) {
-            Some("status") => namespace.put_back("spec", old),
-            Some("finalize") => namespace.put_back("status", old),
-            _ => {
-                namespace.put_back("spec.finalizers", old);
-                namespace.put_back("status", old);
-            }
+        // Only `namespaces/finalize` changes these.
+        if cx.subresource.is_none() {
+            namespace.put_back("spec.finalizers", old);
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{age, column, field, wide};
 use crate::Cause;
 use crate::registry::json::Fields as _;
-use crate::registry::{Column, Context, Strategy};
+use crate::registry::{Column, Strategy};
 use crate::schema::Json;
 
 /// The strategy of Nodes.
@@ -19,13 +19,6 @@ impl Strategy for Nodes {
             && let Some(capacity) = node.map("status.capacity").cloned()
         {
             node.put("status.allocatable", capacity);
-        }
-    }
-
-    fn prepare_update(&self, cx: &Context<'_>, node: &mut Json, old: &Json) {
-        match cx.subresource.map(|s| s.name) {
-            Some("status") => node.put_back("spec", old),
-            _ => node.put_back("status", old),
         }
     }
 

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use serde_json::json;
 
+use crate::admission::{Operation, admit};
 use crate::registry::json::Fields as _;
 use crate::registry::kinds::{field, names};
 use crate::registry::{Context, Special, Strategy as _};
@@ -14,7 +15,8 @@ use crate::{Cause, Reason, Status};
 pub(in crate::registry::kinds) struct Binding;
 
 impl Special for Binding {
-    fn create(&self, cx: &Context<'_>, binding: Json) -> Result<Json, Status> {
+    fn create(&self, cx: &Context<'_>, mut binding: Json) -> Result<Json, Status> {
+        admit(cx, Operation::Create, &mut binding)?;
         let name = pod_name(cx, &binding)?;
         let problems = problems(&binding);
         if !problems.is_empty() {

@@ -35,10 +35,10 @@ impl Strategy for Pods {
         start(pod, &cx.core.source.timestamp());
     }
 
-    fn prepare_update(&self, cx: &Context<'_>, pod: &mut Json, old: &Json) {
-        match cx.subresource.map(|s| s.name) {
-            Some("status") => keep_all_but_status(pod, old),
-            _ => pod.put_back("status", old),
+    fn prepare_update(&self, _cx: &Context<'_>, pod: &mut Json, old: &Json) {
+        // Old kubelets leave it out.
+        if pod.text("status.qosClass").is_empty() {
+            pod.put_back("status.qosClass", old);
         }
     }
 
@@ -148,17 +148,6 @@ fn start(pod: &mut Json, now: &str) {
     pod.put("status", status);
 }
 
-/// What an update of `status` leaves alone. Owner references stay because old kubelets corrupt them.
-fn keep_all_but_status(pod: &mut Json, old: &Json) {
-    pod.put_back("spec", old);
-    pod.put_back("metadata.ownerReferences", old);
-    pod.put_back("metadata.deletionTimestamp", old);
-    if pod.text("status.qosClass").is_empty() {
-        pod.put_back("status.qosClass", old);
-    }
-    defaults::sync_pod_ips(pod);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,26 +178,6 @@ mod tests {
             pod["status"],
             json!({"phase": "Pending", "qosClass": "BestEffort"})
         );
-    }
-
-    #[test]
-    fn a_status_update_changes_no_spec_and_no_owner() {
-        let old = object(json!({
-            "metadata": {"name": "p", "ownerReferences": [{"name": "o"}]},
-            "spec": {"nodeName": "n"},
-            "status": {"qosClass": "Burstable"},
-        }));
-        let mut new = object(json!({
-            "metadata": {"name": "p", "labels": {"a": "b"}},
-            "spec": {"nodeName": "m"},
-            "status": {"phase": "Running", "podIP": "10.0.0.1"},
-        }));
-        keep_all_but_status(&mut new, &old);
-        assert_eq!(new["spec"], old["spec"]);
-        assert_eq!(new["metadata"]["ownerReferences"], json!([{"name": "o"}]));
-        assert_eq!(new["metadata"]["labels"], json!({"a": "b"}));
-        assert_eq!(new["status"]["qosClass"], "Burstable");
-        assert_eq!(new["status"]["podIPs"], json!([{"ip": "10.0.0.1"}]));
     }
 
     #[test]

@@ -26,15 +26,9 @@ impl Strategy for Services {
         service.put("status", json!({"loadBalancer": {}}));
     }
 
-    fn prepare_update(&self, cx: &Context<'_>, service: &mut Json, old: &Json) {
-        match cx.subresource.map(|s| s.name) {
-            Some("status") => service.put_back("spec", old),
-            _ => {
-                service.put_back("status", old);
-                if service.text("spec.type") != "LoadBalancer" {
-                    service.put("status.loadBalancer", json!({}));
-                }
-            }
+    fn prepare_update(&self, cx: &Context<'_>, service: &mut Json, _old: &Json) {
+        if cx.subresource.is_none() && service.text("spec.type") != "LoadBalancer" {
+            service.put("status.loadBalancer", json!({}));
         }
     }
 
