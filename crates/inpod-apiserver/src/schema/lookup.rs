@@ -1,5 +1,6 @@
 //! What is served, by its names.
 
+use super::tables::kinds::KINDS;
 use super::tables::resources::{GROUP_VERSIONS, RESOURCES};
 use super::{GroupVersions, Json, Resource, Subresource, Type};
 
@@ -27,9 +28,14 @@ pub fn by_kind(group: &str, version: &str, kind: &str) -> Option<&'static Resour
         .find(|r| r.kind == kind && r.group == group && r.version == version)
 }
 
-/// The type of a kind. `DeleteOptions` and the like, which belong to every group, are found under each.
-pub fn type_of(_group: &str, _version: &str, _kind: &str) -> Option<Type> {
-    None
+/// The type of a kind, served or not: the tables have every stable version. `DeleteOptions` and the like, which belong to
+/// every group, are found under each.
+pub fn type_of(group: &str, version: &str, kind: &str) -> Option<Type> {
+    let find = |key: (&str, &str, &str)| {
+        let index = KINDS.binary_search_by_key(&key, |(kind, _)| *kind).ok()?;
+        Some(Type(KINDS[index].1))
+    };
+    find((group, version, kind)).or_else(|| find(("meta.k8s.io", "v1", kind)))
 }
 
 /// The `ClusterRoles`, `Roles` and their bindings that a cluster starts with, with kind and apiVersion, in the order of the

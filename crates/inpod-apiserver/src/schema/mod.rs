@@ -1,14 +1,25 @@
 //! What Kubernetes publishes about its kinds, as tables, and the codecs that walk them.
 
+mod json;
+mod kind;
 mod lookup;
+mod normalize;
+mod protobuf;
+mod quantity;
 #[rustfmt::skip]
 mod tables;
+mod time;
+mod types;
+mod yaml;
 
 use serde_json::{Map, Value};
 
-use crate::Status;
-
+pub use json::decode_json;
+pub use kind::Type;
 pub use lookup::{bootstrap_roles, by_kind, group_versions, resource, resources, type_of};
+pub use normalize::normalize;
+pub use protobuf::decode_protobuf;
+pub use yaml::decode_yaml;
 
 /// An object, a list or an options struct as JSON, keys in the order of the Go struct.
 pub type Json = Map<String, Value>;
@@ -79,10 +90,6 @@ pub enum FieldValidation {
     Strict,
 }
 
-/// A type of the tables: a struct of `k8s.io/api` or `apimachinery`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Type(pub(crate) u16);
-
 /// A body that was decoded.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -92,40 +99,3 @@ pub struct Decoded {
     /// What [`FieldValidation::Warn`] has to say, one entry a header.
     pub warnings: Vec<String>,
 }
-
-/// Decodes a JSON body of type `ty`: unknown and duplicate fields as `validation` says, wrong types as Go's decoder does.
-///
-/// # Errors
-/// 400 with the real server's message where the body is no JSON, has a field of the wrong type or, under
-/// [`FieldValidation::Strict`], an unknown or duplicate field.
-pub fn decode_json(
-    _ty: Type,
-    _body: &[u8],
-    _validation: FieldValidation,
-) -> Result<Decoded, Status> {
-    Err(Status::internal("not yet"))
-}
-
-/// Decodes a YAML body of type `ty` as [`decode_json`] does; YAML 1.1's `yes` and `0o` stay strings as in `sigs.k8s.io/yaml`.
-///
-/// # Errors
-/// As [`decode_json`].
-pub fn decode_yaml(
-    _ty: Type,
-    _body: &[u8],
-    _validation: FieldValidation,
-) -> Result<Decoded, Status> {
-    Err(Status::internal("not yet"))
-}
-
-/// Decodes a body in the protobuf envelope (`k8s\0`, `runtime.Unknown`), whose kind is in the envelope.
-///
-/// # Errors
-/// 400 where the envelope or the message is malformed, or the kind is unknown.
-pub fn decode_protobuf(_body: &[u8]) -> Result<Json, Status> {
-    Err(Status::internal("not yet"))
-}
-
-/// Puts the keys of `value` in the order of the Go structs and leaves out what `omitempty` leaves out, at every depth; a
-/// struct field without `omitempty` that is absent is put in as Go's zero value.
-pub fn normalize(_ty: Type, _value: &mut Json) {}

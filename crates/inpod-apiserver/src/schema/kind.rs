@@ -1,0 +1,94 @@
+//! Types and the kinds they have in the API.
+
+use std::fmt;
+
+use super::Json;
+use super::lookup::type_of;
+use super::tables::kinds::KINDS;
+use super::types::GoType;
+use crate::Status;
+
+/// A type of the tables: a struct of `k8s.io/api` or `apimachinery`.
+#[derive(Clone, Copy)]
+pub struct Type(pub(crate) &'static GoType);
+
+impl PartialEq for Type {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+}
+
+impl Eq for Type {}
+
+impl fmt::Debug for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Type({})", self.0.go)
+    }
+}
+
+impl Type {
+    /// Its group and version; those of `meta.k8s.io/v1` for what belongs to every group.
+    pub(super) fn group_version(self) -> (&'static str, &'static str) {
+        KINDS
+            .iter()
+            .find(|(_, ty)| Self(ty) == self)
+            .map_or(("", "v1"), |((group, version, _), _)| (*group, *version))
+    }
+}
+
+/// Group and version of an `apiVersion`.
+pub(super) fn split(api_version: &str) -> (&str, &str) {
+    api_version.split_once('/').unwrap_or(("", api_version))
+}
+
+/// Makes sure that a body which names a kind or version names those of `ty`.
+///
+/// # Errors
+/// 400 with the real server's message.
+pub(super) fn check_kind(ty: Type, body: &Json) -> Result<(), Status> {
+    let text = |key: &str| body.get(key).and_then(serde_json::Value::as_str);
+    let (kind, api_version) = (text("kind"), text("apiVersion"));
+    if kind.is_none() && api_version.is_none() {
+        return Ok(());
+    }
+    let own = ty.group_version();
+    let kind = kind.unwrap_or(ty.0.name());
+    let (group, version) = api_version.map_or(own, split);
+    let named = type_of(group, version, kind);
+    if named == Some(ty) {
+        return Ok(());
+    }
+    let own_kind = ty.0.name();
+    let problem = match named {
+        Some(_) if kind == own_kind => {
+            let expected = match own {
+                ("", version) => version.to_owned(),
+                (group, version) => format!("{group}/{version}"),
+            };
+            return Err(Status::bad_request(format!(
+                "the API version in the data ({}) does not match the expected API version ({expected})",
+                api_version.unwrap_or_default()
+            )));
+        }
+        Some(_) => format!(
+            "converting ({version}.{kind}) to ({}.{own_kind}): unknown conversion",
+            internal_package(own.0)
+        ),
+        None => format!(
+            "no kind {kind:?} is registered for version {:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\"",
+            api_version.unwrap_or(own.1)
+        ),
+    };
+    Err(Status::bad_request(format!(
+        "{kind} in version {version:?} cannot be handled as a {own_kind}: {problem}"
+    )))
+}
+
+/// The Go package of a group's internal types: `rbac` for `rbac.authorization.k8s.io`.
+fn internal_package(group: &str) -> &str {
+    match group.split('.').next() {
+        // Events have moved, their internal type has not.
+        None | Some("" | "events") => "core",
+        Some(package) => package,
+    }
+}

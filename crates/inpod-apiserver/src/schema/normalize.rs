@@ -1,0 +1,43 @@
+//! JSON objects as Go would have written them.
+
+use serde_json::Value;
+
+use super::types::{Fields, GoType, Shape};
+use super::{Json, Type};
+
+/// Puts the keys of `value` in the order of the Go structs and leaves out what `omitempty` leaves out, at every depth; a
+/// struct field without `omitempty` that is absent is put in as Go's zero value. Fields that the type does not have go.
+///
+/// Values are left as they are: what comes from outside goes through [`decode_json`](super::decode_json), which checks them
+/// and brings quantities and times into their canonical forms (the result of a patch, too: write it out and decode it again).
+pub fn normalize(ty: Type, value: &mut Json) {
+    let object = Value::Object(std::mem::take(value));
+    if let Value::Object(object) = normalized(ty.0, object) {
+        *value = object;
+    }
+}
+
+fn normalized(ty: &'static GoType, value: Value) -> Value {
+    match (ty.shape, value) {
+        (Shape::Struct(table), Value::Object(object)) => {
+            let mut fields = Fields::new(table);
+            for (key, value) in object {
+                if let Some(index) = fields.find(&key) {
+                    fields.set(index, normalized(table[index].ty, value));
+                }
+            }
+            fields.finish().into()
+        }
+        (Shape::Map(ty), Value::Object(map)) => {
+            let map = map
+                .into_iter()
+                .map(|(key, value)| (key, normalized(ty, value)));
+            Value::Object(map.collect())
+        }
+        (Shape::List(ty) | Shape::Items(ty), Value::Array(list)) => list
+            .into_iter()
+            .map(|value| normalized(ty, value))
+            .collect(),
+        (_, value) => value,
+    }
+}
