@@ -9,6 +9,7 @@
 mod discovery;
 mod go;
 mod modules;
+mod roles;
 mod served;
 mod types;
 
@@ -36,6 +37,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
     let discovery = Discovery::read(&modules)?;
     let mut tables = types::generate(&modules, &discovery.group_versions())?;
     tables.push(discovery.table()?);
+    tables.push(roles::generate(&modules)?);
     tables.push(index(&tables));
     let folder = folder();
     fs::create_dir_all(&folder)?;

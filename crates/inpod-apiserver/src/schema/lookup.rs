@@ -2,7 +2,7 @@
 
 use super::tables::kinds::KINDS;
 use super::tables::resources::{GROUP_VERSIONS, RESOURCES};
-use super::{GroupVersions, Json, Resource, Subresource, Type};
+use super::{GroupVersions, Resource, Subresource, Type};
 
 /// Every resource this server serves, in the order of discovery: the core group first.
 pub fn resources() -> &'static [Resource] {
@@ -36,12 +36,6 @@ pub fn type_of(group: &str, version: &str, kind: &str) -> Option<Type> {
         Some(Type(KINDS[index].1))
     };
     find((group, version, kind)).or_else(|| find(("meta.k8s.io", "v1", kind)))
-}
-
-/// The `ClusterRoles`, `Roles` and their bindings that a cluster starts with, with kind and apiVersion, in the order of the
-/// published files.
-pub fn bootstrap_roles() -> &'static [Json] {
-    &[]
 }
 
 impl Resource {

@@ -6,6 +6,7 @@ mod lookup;
 mod normalize;
 mod protobuf;
 mod quantity;
+mod roles;
 #[rustfmt::skip]
 mod tables;
 mod time;
@@ -16,9 +17,10 @@ use serde_json::{Map, Value};
 
 pub use json::decode_json;
 pub use kind::Type;
-pub use lookup::{bootstrap_roles, by_kind, group_versions, resource, resources, type_of};
+pub use lookup::{by_kind, group_versions, resource, resources, type_of};
 pub use normalize::normalize;
 pub use protobuf::decode_protobuf;
+pub use roles::bootstrap_roles;
 pub use yaml::decode_yaml;
 
 /// An object, a list or an options struct as JSON, keys in the order of the Go struct.
