@@ -245,3 +245,100 @@ fn is_dry_run(query: &Query, input: &Input) -> bool {
     };
     query.all("dryRun").any(|value| !value.is_empty()) || in_body.is_some_and(|v| !v.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::net::Ipv4Addr;
+    use std::pin::Pin;
+    use std::task::{Context as TaskContext, Poll};
+
+    use http::StatusCode;
+    use http_body_util::{BodyExt as _, Empty};
+
+    use super::*;
+    use crate::auth::InProcess;
+    use crate::registry::testing::Server;
+    use crate::wire::Drainer;
+
+    fn door() -> (Drainer, Door) {
+        let (drainer, drain) = Drainer::new();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 6443));
+        (
+            drainer,
+            Door::new(Arc::new(Server::new().core), address, drain),
+        )
+    }
+
+    fn admin() -> InProcess {
+        InProcess(UserInfo::new("admin", ["system:masters"]))
+    }
+
+    async fn get(path: &str) -> (StatusCode, Value) {
+        let (_drainer, door) = door();
+        let request = Request::get(path)
+            .extension(admin())
+            .body(Empty::<bytes::Bytes>::new());
+        let response = door.handle(request.expect("a request")).await;
+        let code = response.status();
+        let body = response.into_body().collect().await.expect("a body");
+        let value = serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
+        (code, value)
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_told_in_the_words_of_its_place() {
+        for (path, code, reason) in [
+            ("/apis/none/v1/things", StatusCode::NOT_FOUND, Value::Null),
+            ("/api/v1/nothings", StatusCode::NOT_FOUND, "NotFound".into()),
+            (
+                "/api/v1/namespaces/default/nodes",
+                StatusCode::NOT_FOUND,
+                "NotFound".into(),
+            ),
+            (
+                "/api/v1/configmaps/a",
+                StatusCode::NOT_FOUND,
+                "NotFound".into(),
+            ),
+            (
+                "/api/v1/namespaces/default/configmaps/a",
+                StatusCode::NOT_FOUND,
+                "NotFound".into(),
+            ),
+            (
+                "/apis/authentication.k8s.io/v1/tokenreviews",
+                StatusCode::METHOD_NOT_ALLOWED,
+                "MethodNotAllowed".into(),
+            ),
+        ] {
+            let (got, status) = get(path).await;
+            assert_eq!((got, &status["reason"]), (code, &reason), "{path}");
+        }
+    }
+
+    /// A body that panics when it is read.
+    struct Broken;
+
+    impl http_body::Body for Broken {
+        type Data = bytes::Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _cx: &mut TaskContext<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, Infallible>>> {
+            panic!("a fault")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer() {
+        let (_drainer, door) = door();
+        let request = Request::post("/api/v1/namespaces/default/configmaps")
+            .extension(admin())
+            .body(Broken);
+        let response = door.handle(request.expect("a request")).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+}

@@ -205,3 +205,146 @@ pub(super) fn bytes(json: &Json) -> Vec<u8> {
 fn not_acceptable(message: &str) -> Status {
     Status::new(StatusCode::NOT_ACCEPTABLE, Reason::NotAcceptable, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::schema;
+
+    const MAPS: (&str, &str, &str) = ("", "v1", "configmaps");
+
+    fn resource((group, version, name): (&str, &str, &str)) -> &'static Resource {
+        schema::resource(group, version, name).expect("it is served")
+    }
+
+    fn stored(value: &Value) -> Arc<Object> {
+        let json = value.as_object().expect("an object");
+        Arc::new(Object::new(json, Vec::new()).at_revision(7))
+    }
+
+    fn named(name: &str, text: &str) -> Arc<Object> {
+        stored(&json!({"metadata": {"name": name}, "data": {"k": text}}))
+    }
+
+    fn list_of(items: Vec<Arc<Object>>) -> List {
+        List {
+            resource: resource(MAPS),
+            items,
+            revision: 9,
+            continue_token: Some("next".to_owned()),
+            remaining: Some(3),
+        }
+    }
+
+    fn parts(query: &str) -> Parts {
+        let request = http::Request::get(format!("/?{query}")).body(());
+        request.expect("a request").into_parts().0
+    }
+
+    fn table() -> Form {
+        Form {
+            transform: Transform::Table("meta.k8s.io/v1"),
+            ..Form::JSON
+        }
+    }
+
+    async fn text(response: Response) -> String {
+        let body = response.into_body().collect().await;
+        let bytes = body.expect("a body never fails").to_bytes();
+        String::from_utf8(bytes.to_vec()).expect("JSON is text")
+    }
+
+    #[tokio::test]
+    async fn a_list_is_its_items_one_after_the_other() {
+        let list = list_of(vec![named("a", "1"), named("b", "2")]);
+        let response = super::list(&parts(""), Form::JSON, list, 0).expect("a list");
+        assert_eq!(
+            text(response).await,
+            concat!(
+                r#"{"kind":"ConfigMapList","apiVersion":"v1","metadata":{"resourceVersion":"9","continue":"next","#,
+                r#""remainingItemCount":3},"items":["#,
+                r#"{"metadata":{"name":"a","resourceVersion":"7"},"data":{"k":"1"}},"#,
+                r#"{"metadata":{"name":"b","resourceVersion":"7"},"data":{"k":"2"}}]}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn a_long_list_in_pieces_says_the_same_as_in_one() {
+        let large = "x".repeat(PIECE / 3);
+        let items: Vec<_> = (0..9).map(|i| named(&i.to_string(), &large)).collect();
+        let pretty = Form {
+            pretty: true,
+            ..Form::JSON
+        };
+        let whole = super::list(&parts(""), pretty, list_of(items.clone()), 0).expect("a list");
+        assert!(matches!(whole.body(), Body::Whole(_)));
+        let pieces = super::list(&parts(""), Form::JSON, list_of(items), 0).expect("a list");
+        assert!(matches!(pieces.body(), Body::Stream(_)));
+        let whole: Value = serde_json::from_str(&text(whole).await).expect("JSON");
+        let pieces: Value = serde_json::from_str(&text(pieces).await).expect("JSON");
+        assert_eq!(whole, pieces);
+    }
+
+    #[tokio::test]
+    async fn an_event_is_served_in_both_its_versions() {
+        let event = stored(&json!({
+            "metadata": {"name": "e"}, "involvedObject": {"kind": "Pod"}, "message": "m"
+        }));
+        let serve = |path| {
+            let form = Form::JSON;
+            super::object(&parts(""), form, StatusCode::OK, resource(path), &event, 0)
+        };
+        let core = text(serve(("", "v1", "events")).expect("an object")).await;
+        assert!(core.starts_with(r#"{"kind":"Event","apiVersion":"v1","metadata":"#));
+        let new = text(serve(("events.k8s.io", "v1", "events")).expect("an object")).await;
+        assert!(new.starts_with(r#"{"kind":"Event","apiVersion":"events.k8s.io/v1","metadata":"#));
+        assert!(new.contains(r#""note":"m""#), "{new}");
+    }
+
+    #[tokio::test]
+    async fn a_table_has_the_version_and_the_objects_that_were_asked_for() {
+        let rows = |query: &str| {
+            let list = list_of(vec![named("a", "1")]);
+            super::list(&parts(query), table(), list, 0)
+        };
+        let whole = text(rows("includeObject=Object").expect("a table")).await;
+        let whole: Value = serde_json::from_str(&whole).expect("JSON");
+        assert_eq!(whole["apiVersion"], "meta.k8s.io/v1");
+        assert_eq!(whole["metadata"]["resourceVersion"], "9");
+        assert_eq!(whole["rows"][0]["object"]["data"], json!({"k": "1"}));
+        let refused = rows("includeObject=All").expect_err("there is no such value");
+        assert_eq!(refused.code, StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn metadata_of_one_object_and_of_a_list_are_told_apart() {
+        let partial = |transform| Form {
+            transform,
+            ..Form::JSON
+        };
+        let one = partial(Transform::PartialObjectMetadataList("meta.k8s.io/v1"));
+        let refused = object(
+            &parts(""),
+            one,
+            StatusCode::OK,
+            resource(MAPS),
+            &named("a", ""),
+            0,
+        );
+        assert_eq!(
+            refused.expect_err("no list").code,
+            StatusCode::NOT_ACCEPTABLE
+        );
+        let many = partial(Transform::PartialObjectMetadata("meta.k8s.io/v1"));
+        let refused = list(&parts(""), many, list_of(Vec::new()), 0);
+        assert_eq!(
+            refused.expect_err("a list").code,
+            StatusCode::NOT_ACCEPTABLE
+        );
+    }
+}

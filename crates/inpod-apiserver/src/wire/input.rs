@@ -276,3 +276,76 @@ fn field_validation(parts: &Parts) -> FieldValidation {
         _ => FieldValidation::Warn,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+
+    use super::*;
+
+    fn refused(meta: TypeMeta) -> Option<String> {
+        let expected = Expected {
+            group: "rbac.authorization.k8s.io",
+            version: "v1",
+            kind: "Role",
+        };
+        expected.check(&meta).err().map(|status| status.message)
+    }
+
+    fn meta(kind: &str, api_version: &str) -> TypeMeta {
+        TypeMeta {
+            kind: kind.to_owned(),
+            api_version: api_version.to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_a_body_does_not_say_is_taken_from_the_request() {
+        assert_eq!(refused(meta("", "")), None);
+        assert_eq!(refused(meta("Role", "")), None);
+        assert_eq!(refused(meta("", "rbac.authorization.k8s.io/v1")), None);
+    }
+
+    #[test]
+    fn another_kind_is_refused_in_the_real_words() {
+        assert_eq!(
+            refused(meta("Pod", "v1")).as_deref(),
+            Some(
+                "Pod in version \"v1\" cannot be handled as a Role: converting (v1.Pod) to (rbac.Role): unknown conversion"
+            )
+        );
+        assert_eq!(
+            refused(meta("Thing", "example.com/v1")).as_deref(),
+            Some(
+                "Thing in version \"v1\" cannot be handled as a Role: no kind \"Thing\" is registered for version \
+                 \"example.com/v1\" in scheme \"pkg/api/legacyscheme/scheme.go:30\""
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn the_limit_is_three_mebibytes() {
+        let read = |length| read(Full::new(Bytes::from(vec![b' '; length])));
+        assert_eq!(read(LIMIT).await.map(|body| body.len()), Ok(LIMIT));
+        let status = read(LIMIT + 1).await.expect_err("one too many");
+        assert_eq!(status.code, StatusCode::PAYLOAD_TOO_LARGE);
+    }
+
+    #[test]
+    fn patches_go_by_their_content_type() {
+        let patch = |kind: &str| {
+            let request = http::Request::patch("/")
+                .header(CONTENT_TYPE, kind)
+                .body(());
+            let parts = request.expect("a request").into_parts().0;
+            super::patch(&parts, b"[]").map_err(|status| status.code)
+        };
+        assert!(matches!(patch(JSON_PATCH), Ok(Input::JsonPatch(_))));
+        assert!(matches!(
+            patch("application/merge-patch+json; charset=utf-8"),
+            Ok(Input::MergePatch(_))
+        ));
+        let refused = patch("application/apply-patch+yaml");
+        assert!(matches!(refused, Err(StatusCode::UNSUPPORTED_MEDIA_TYPE)));
+    }
+}

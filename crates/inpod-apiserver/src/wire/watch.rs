@@ -183,3 +183,116 @@ fn line(out: &mut Vec<u8>, kind: &str, object: impl FnOnce(&mut Vec<u8>)) {
     object(out);
     out.extend_from_slice(b"}\n");
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use http_body_util::BodyExt as _;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::registry::testing::Server;
+    use crate::schema;
+    use crate::wire::Drainer;
+
+    fn named(name: &str) -> Arc<Object> {
+        let value = json!({"metadata": {"name": name}});
+        let json = value.as_object().expect("an object");
+        Arc::new(Object::new(json, Vec::new()).at_revision(5))
+    }
+
+    fn answer(transform: Transform, events: Vec<Event>, drain: Drain) -> Response {
+        let watch = Watch {
+            resource: schema::resource("", "v1", "configmaps").expect("it is served"),
+            events: Box::pin(stream::iter(events)),
+        };
+        let form = Form {
+            transform,
+            ..Form::JSON
+        };
+        let parts = http::Request::get("/")
+            .body(())
+            .expect("a request")
+            .into_parts()
+            .0;
+        super::stream(&parts, form, watch, &Server::new().core, drain).expect("a stream")
+    }
+
+    async fn text(response: Response) -> String {
+        let body = response.into_body().collect().await;
+        let bytes = body.expect("a body never fails").to_bytes();
+        String::from_utf8(bytes.to_vec()).expect("JSON is text")
+    }
+
+    #[tokio::test]
+    async fn events_are_lines() {
+        let (_drainer, drain) = Drainer::new();
+        let bookmark = Event::Bookmark {
+            revision: 8,
+            initial_events_end: true,
+        };
+        let events = vec![
+            Event::Added(named("a")),
+            Event::Modified(named("a")),
+            Event::Deleted(named("a")),
+            bookmark,
+            Event::Error(Status::expired("too old resource version: 1 (5)")),
+        ];
+        let object = r#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","resourceVersion":"5"}}"#;
+        let expected = [
+            format!(r#"{{"type":"ADDED","object":{object}}}"#),
+            format!(r#"{{"type":"MODIFIED","object":{object}}}"#),
+            format!(r#"{{"type":"DELETED","object":{object}}}"#),
+            concat!(
+                r#"{"type":"BOOKMARK","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{"resourceVersion":"8","#,
+                r#""annotations":{"k8s.io/initial-events-end":"true"}}}}"#
+            )
+            .to_owned(),
+            concat!(
+                r#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","#,
+                r#""message":"too old resource version: 1 (5)","reason":"Expired","code":410}}"#
+            )
+            .to_owned(),
+        ];
+        let lines = text(answer(Transform::None, events, drain)).await;
+        assert_eq!(lines.lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[tokio::test]
+    async fn the_bookmark_of_a_table_is_one_too() {
+        let (_drainer, drain) = Drainer::new();
+        let events = vec![
+            Event::Bookmark {
+                revision: 8,
+                initial_events_end: false,
+            },
+            Event::Added(named("a")),
+        ];
+        let lines = text(answer(Transform::Table("meta.k8s.io/v1"), events, drain)).await;
+        let events: Vec<Value> = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        assert_eq!(events[0]["object"]["kind"], "Table");
+        assert_eq!(events[0]["object"]["metadata"]["resourceVersion"], "8");
+        assert!(events[0]["object"]["columnDefinitions"].is_array());
+        assert!(events[1]["object"]["columnDefinitions"].is_null());
+    }
+
+    #[tokio::test]
+    async fn a_watch_ends_when_the_server_drains() {
+        let (drainer, drain) = Drainer::new();
+        let watch = Watch {
+            resource: schema::resource("", "v1", "configmaps").expect("it is served"),
+            events: Box::pin(stream::pending()),
+        };
+        let parts = http::Request::get("/")
+            .body(())
+            .expect("a request")
+            .into_parts()
+            .0;
+        let response = super::stream(&parts, Form::JSON, watch, &Server::new().core, drain);
+        drainer.drain();
+        assert_eq!(text(response.expect("a stream")).await, "");
+    }
+}
