@@ -42,6 +42,10 @@ pub(crate) struct Attributes {
     pub(crate) verb: String,
     pub(crate) namespace: String,
     pub(crate) group: String,
+    #[expect(
+        dead_code,
+        reason = "reviews have it, as other authorizers may look at it; RBAC does not"
+    )]
     pub(crate) version: String,
     pub(crate) resource: String,
     pub(crate) subresource: String,

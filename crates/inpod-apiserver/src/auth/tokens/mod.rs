@@ -141,10 +141,12 @@ impl Tokens {
         token: &str,
         audiences: &[String],
     ) -> Result<(UserInfo, Vec<String>), String> {
-        self.check(token, audiences).map_err(|error| match error {
-            TokenError::Foreign => error.to_string(),
-            _ => format!("[{}, {error}]", TokenError::Foreign),
-        })
+        // As a header is trimmed, so is a TokenReview's token, which often comes from a file.
+        self.check(token.trim_end(), audiences)
+            .map_err(|error| match error {
+                TokenError::Foreign => error.to_string(),
+                _ => format!("[{}, {error}]", TokenError::Foreign),
+            })
     }
 
     /// `/.well-known/openid-configuration`, with keys at `jwks_uri`.

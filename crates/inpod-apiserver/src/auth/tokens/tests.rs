@@ -178,6 +178,13 @@ fn a_good_token_says_who_it_speaks_for() {
 }
 
 #[test]
+fn a_newline_after_the_token_does_no_harm() {
+    let cluster = cluster(60);
+    let token = cluster.tokens.mint(&cluster.spec());
+    assert!(cluster.tokens.verify(&format!("{token}\n"), &[]).is_ok());
+}
+
+#[test]
 fn a_token_passes_until_the_leeway_after_its_expiry_is_over() {
     for leeway in [60, 0] {
         let cluster = cluster(leeway);
