@@ -1,6 +1,105 @@
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// The body of a request or a response: whole bytes, or a stream that is never collected on the way.
+///
+/// ```
+/// use inpod::Body;
+///
+/// let whole = Body::from(r#"{"kind":"ConfigMap"}"#.to_owned());
+/// let nothing = Body::empty();
+/// ```
 #[derive(Debug)]
-pub struct Body(UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>);
+pub struct Body(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    /// Whole bytes: a request with them can be sent again.
+    Whole(Option<Bytes>),
+    Stream(UnsyncBoxBody<Bytes, BoxError>),
+}
+
+impl Body {
+    /// No body.
+    pub fn empty() -> Self {
+        Self(Kind::Whole(None))
+    }
+
+    /// A body that is passed on as it comes.
+    pub fn stream<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        Self(Kind::Stream(UnsyncBoxBody::new(body.map_err(Into::into))))
+    }
+
+    /// The same body once more, where it is whole.
+    pub(crate) fn try_clone(&self) -> Option<Self> {
+        match &self.0 {
+            Kind::Whole(bytes) => Some(Self(Kind::Whole(bytes.clone()))),
+            Kind::Stream(_) => None,
+        }
+    }
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self(Kind::Whole((!bytes.is_empty()).then_some(bytes)))
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Bytes::from(text).into()
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.0 {
+            Kind::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Stream(stream) => Pin::new(stream).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Whole(bytes) => bytes.is_none(),
+            Kind::Stream(stream) => stream.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Kind::Stream(stream) => stream.size_hint(),
+        }
+    }
+}

@@ -1,25 +1,146 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use http::Uri;
+use rustls::crypto::CryptoProvider;
+
+use crate::credentials::{Secret, Token};
+use crate::environment;
 
 /// How to reach an API server: its address, whom to trust, who to be.
+///
+/// No credential is in its `Debug`.
 #[derive(Debug, Clone)]
-pub struct Config {}
+pub struct Config {
+    pub(crate) server: Uri,
+    pub(crate) namespace: String,
+    pub(crate) trust: Trust,
+    pub(crate) token: Token,
+    pub(crate) client_certificate: Option<ClientCertificate>,
+    pub(crate) tls_server_name: Option<String>,
+    pub(crate) provider: Option<Arc<CryptoProvider>>,
+}
 
-/// Finds a [`Config`] as [`Config::in_cluster`] does, with parts of it said otherwise.
+/// The trust anchors of the server's certificate.
+#[derive(Debug, Clone)]
+pub(crate) enum Trust {
+    /// A bundle that somebody else keeps current, as a kubelet does.
+    File(PathBuf),
+    Pem(Vec<u8>),
+    SystemRoots,
+}
+
+/// A certificate chain and its key, PEM.
+#[derive(Debug, Clone)]
+pub(crate) struct ClientCertificate {
+    pub(crate) chain: Vec<u8>,
+    pub(crate) key: Secret<Vec<u8>>,
+}
+
+/// Finds a [`Config`] as [`Config::in_cluster`] does, with parts of it said otherwise, or builds one outright.
+///
+/// ```
+/// # fn main() -> Result<(), inpod::ConfigError> {
+/// let config = inpod::Config::builder()
+///     .server("http://localhost:8001".parse().unwrap())
+///     .namespace("team")
+///     .build()?;
+/// assert_eq!(config.namespace(), "team");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
-pub struct ConfigBuilder {}
+pub struct ConfigBuilder {
+    directory: Option<PathBuf>,
+    dns: bool,
+    system_roots: bool,
+    server: Option<Uri>,
+    ca: Option<Vec<u8>>,
+    token: Option<Token>,
+    client_certificate: Option<ClientCertificate>,
+    tls_server_name: Option<String>,
+    namespace: Option<String>,
+    provider: Option<Arc<CryptoProvider>>,
+}
 
 /// Why no [`Config`] was found.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ConfigError {}
+pub enum ConfigError {
+    /// Nothing says that this process runs in a Pod.
+    #[error(
+        "this is not a Pod, or its service account is not mounted: KUBERNETES_SERVICE_HOST is not set, and there is no {}; \
+         in a Pod, look at automountServiceAccountToken and enableServiceLinks; elsewhere, try `inpod run -- CMD`, or name a kubeconfig",
+        .directory.join("token").display()
+    )]
+    NotInCluster {
+        /// Where the service account's files were looked for.
+        directory: PathBuf,
+    },
+    /// The environment says where the API server is, but not in a way that can be read. The fault is the environment's.
+    #[error("the address of the API server cannot be read from the environment: {what}")]
+    Address {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The token file is missing, unreadable or empty.
+    #[error(
+        "the service account's token cannot be read from {} ({source}); is automountServiceAccountToken off, or does the file belong to another user?",
+        .path.display()
+    )]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A token that was given outright cannot be a header: it has a line break or is no ASCII.
+    #[error("the token that was given is no token")]
+    TokenText,
+    /// There is no CA bundle to trust, and system roots were not asked for.
+    #[error(
+        "the cluster's CA cannot be read from {} ({source}); without it the API server cannot be told from an impostor \
+         (trust the system's roots only if the server's certificate is publicly signed: ConfigBuilder::system_roots)",
+        .path.display()
+    )]
+    Ca {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// No server was said.
+    #[error("no API server was named")]
+    NoServer,
+    /// An address that is neither https nor http, or has no host.
+    #[error(
+        "{0} is no address of an API server: it needs https:// (or, without credentials, http://) and a host"
+    )]
+    ServerAddress(String),
+    /// A server that is reached over https, and no certificates to trust.
+    #[error("no CA was given for {0}, and the system's roots were not asked for")]
+    NoTrust(String),
+}
 
 impl Config {
-    /// The configuration a Pod is given.
+    /// The configuration a Pod is given, found as the page "Accessing the Kubernetes API from a Pod" describes.
+    ///
+    /// The Pod's service account is used whatever kubeconfig lies about, and no `HTTPS_PROXY`: the API server is in the
+    /// cluster.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = inpod::Client::new(inpod::Config::in_cluster()?)?;
+    /// let versions: serde_json::Value = client.get("/api").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`ConfigError`] says what was looked for, where, and the likely cause.
     #[doc(alias = "InClusterConfig")]
     #[doc(alias = "load_incluster_config")]
+    #[doc(alias = "loadFromCluster")]
     pub fn in_cluster() -> Result<Self, ConfigError> {
         Self::builder().in_cluster()
     }
@@ -30,79 +151,119 @@ impl Config {
     }
 
     /// The API server: scheme, host and port, and a path prefix where a kubeconfig has one.
-    pub fn server(&self) -> &http::Uri {
-        unimplemented!()
+    pub fn server(&self) -> &Uri {
+        &self.server
     }
 
     /// The namespace to use where none is said.
     pub fn namespace(&self) -> &str {
-        ""
+        &self.namespace
     }
 }
 
 impl ConfigBuilder {
     /// Where the files `token`, `ca.crt` and `namespace` are; `INPOD_SERVICE_ACCOUNT_DIR` and the well-known directory otherwise.
     #[must_use]
-    pub fn service_account_dir(self, _dir: impl Into<PathBuf>) -> Self {
-        self
+    pub fn service_account_dir(self, directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: Some(directory.into()),
+            ..self
+        }
     }
 
     /// Reaches the server by its name, `kubernetes.default.svc`, whatever the environment says.
     #[must_use]
     pub fn cluster_dns(self) -> Self {
-        self
+        Self { dns: true, ..self }
     }
 
     /// Trusts the system's roots where there is no `ca.crt`. Never the default.
     #[must_use]
     pub fn system_roots(self) -> Self {
-        self
+        Self {
+            system_roots: true,
+            ..self
+        }
     }
 
     /// The API server, outright.
     #[must_use]
-    pub fn server(self, _server: http::Uri) -> Self {
-        self
+    pub fn server(self, server: Uri) -> Self {
+        Self {
+            server: Some(server),
+            ..self
+        }
     }
 
     /// The only trust anchors: PEM, one certificate or several.
     #[must_use]
-    pub fn ca_pem(self, _pem: impl Into<Vec<u8>>) -> Self {
-        self
+    pub fn ca_pem(self, pem: impl Into<Vec<u8>>) -> Self {
+        Self {
+            ca: Some(pem.into()),
+            ..self
+        }
     }
 
     /// A bearer token that does not change.
     #[must_use]
-    pub fn token(self, _token: impl Into<String>) -> Self {
-        self
+    pub fn token(self, token: impl Into<String>) -> Self {
+        Self {
+            token: Some(Token::Fixed(Secret(token.into()))),
+            ..self
+        }
     }
 
     /// A bearer token that is re-read from a file.
     #[must_use]
-    pub fn token_file(self, _path: impl Into<PathBuf>) -> Self {
-        self
+    pub fn token_file(self, path: impl Into<PathBuf>) -> Self {
+        Self {
+            token: Some(Token::File(path.into())),
+            ..self
+        }
     }
 
-    /// A client certificate and its key, PEM.
+    /// A client certificate with its chain, and its key, PEM.
     #[must_use]
     pub fn client_certificate_pem(
         self,
-        _certificates: impl Into<Vec<u8>>,
-        _key: impl Into<Vec<u8>>,
+        certificates: impl Into<Vec<u8>>,
+        key: impl Into<Vec<u8>>,
     ) -> Self {
-        self
+        Self {
+            client_certificate: Some(ClientCertificate {
+                chain: certificates.into(),
+                key: Secret(key.into()),
+            }),
+            ..self
+        }
     }
 
     /// The name that the server's certificate must have, where it is not the host of the address.
     #[must_use]
-    pub fn tls_server_name(self, _name: impl Into<String>) -> Self {
-        self
+    pub fn tls_server_name(self, name: impl Into<String>) -> Self {
+        Self {
+            tls_server_name: Some(name.into()),
+            ..self
+        }
     }
 
     /// The namespace to use where none is said.
     #[must_use]
-    pub fn namespace(self, _namespace: impl Into<String>) -> Self {
-        self
+    pub fn namespace(self, namespace: impl Into<String>) -> Self {
+        Self {
+            namespace: Some(namespace.into()),
+            ..self
+        }
+    }
+
+    /// The cryptography behind TLS, where it is not to be the one of the crate's features. The process-wide default of rustls is
+    /// never looked at.
+    #[must_use]
+    pub fn crypto_provider(self, provider: Arc<CryptoProvider>) -> Self {
+        Self {
+            provider: Some(provider),
+            ..self
+        }
     }
 
     /// Finds it as a Pod does; what was said outright wins.
@@ -110,14 +271,173 @@ impl ConfigBuilder {
     /// # Errors
     /// [`ConfigError`] says what was looked for, where, and the likely cause.
     pub fn in_cluster(self) -> Result<Config, ConfigError> {
-        Ok(Config {})
+        let variable = |name: &str| std::env::var_os(name);
+        let directory = environment::directory(self.directory.clone(), variable);
+        let server = match self.server.clone() {
+            Some(server) => server,
+            None => environment::server(self.dns, &directory, variable)?,
+        };
+        let token = self
+            .token
+            .clone()
+            .unwrap_or_else(|| Token::File(directory.join("token")));
+        let trust = self.pod_trust(&directory)?;
+        let namespace = self
+            .namespace
+            .clone()
+            .or_else(|| environment::namespace(&directory))
+            .unwrap_or_else(|| "default".to_owned());
+        let config = self.finish(server, trust, token, namespace)?;
+        // A token that cannot be read is best said now, with the reason.
+        crate::credentials::Authorization::new(&config.token)?;
+        Ok(config)
     }
 
     /// What was said outright, and nothing from the environment.
     ///
     /// # Errors
-    /// [`ConfigError`] where the server or its trust anchors are missing or unreadable.
+    /// [`ConfigError`] where the server or its trust anchors are missing.
     pub fn build(self) -> Result<Config, ConfigError> {
-        Ok(Config {})
+        let server = self.server.clone().ok_or(ConfigError::NoServer)?;
+        let trust = match &self.ca {
+            Some(pem) => Trust::Pem(pem.clone()),
+            None if self.system_roots || server.scheme_str() == Some("http") => Trust::SystemRoots,
+            None => return Err(ConfigError::NoTrust(server.to_string())),
+        };
+        let token = self.token.clone().unwrap_or(Token::None);
+        let namespace = self
+            .namespace
+            .clone()
+            .unwrap_or_else(|| "default".to_owned());
+        self.finish(server, trust, token, namespace)
+    }
+
+    /// The Pod's `ca.crt` is the only anchor where it is there.
+    fn pod_trust(&self, directory: &Path) -> Result<Trust, ConfigError> {
+        if let Some(pem) = &self.ca {
+            return Ok(Trust::Pem(pem.clone()));
+        }
+        let path = directory.join("ca.crt");
+        match std::fs::metadata(&path) {
+            Ok(_) => Ok(Trust::File(path)),
+            Err(_) if self.system_roots => Ok(Trust::SystemRoots),
+            Err(source) => Err(ConfigError::Ca { path, source }),
+        }
+    }
+
+    fn finish(
+        self,
+        server: Uri,
+        trust: Trust,
+        token: Token,
+        namespace: String,
+    ) -> Result<Config, ConfigError> {
+        let has_host = server.host().is_some_and(|host| !host.is_empty());
+        if !has_host || !matches!(server.scheme_str(), Some("https" | "http")) {
+            return Err(ConfigError::ServerAddress(server.to_string()));
+        }
+        Ok(Config {
+            server,
+            namespace,
+            trust,
+            token,
+            client_certificate: self.client_certificate,
+            tls_server_name: self.tls_server_name,
+            provider: self.provider,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(files: &[(&str, &str)]) -> (tempfile::TempDir, ConfigBuilder) {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            std::fs::write(folder.path().join(name), content).unwrap();
+        }
+        let builder = Config::builder()
+            .service_account_dir(folder.path())
+            .cluster_dns();
+        (folder, builder)
+    }
+
+    #[test]
+    fn a_pods_files_are_its_configuration() {
+        let (folder, builder) = pod(&[("token", "t"), ("ca.crt", "c"), ("namespace", "team\n")]);
+        let config = builder.in_cluster().unwrap();
+        assert_eq!(config.namespace(), "team");
+        assert_eq!(config.server(), "https://kubernetes.default.svc/");
+        assert!(matches!(config.trust, Trust::File(path) if path == folder.path().join("ca.crt")));
+    }
+
+    #[test]
+    fn without_a_namespace_file_it_is_default() {
+        let (_folder, builder) = pod(&[("token", "t"), ("ca.crt", "c")]);
+        assert_eq!(builder.in_cluster().unwrap().namespace(), "default");
+    }
+
+    #[test]
+    fn without_a_ca_there_is_an_error_unless_system_roots_are_asked_for() {
+        let (_folder, builder) = pod(&[("token", "t")]);
+        let error = builder.clone().in_cluster().unwrap_err().to_string();
+        assert!(error.contains("ca.crt"), "{error}");
+        assert!(matches!(
+            builder.system_roots().in_cluster().unwrap().trust,
+            Trust::SystemRoots
+        ));
+    }
+
+    #[test]
+    fn system_roots_never_stand_in_for_a_ca_that_is_there() {
+        let (_folder, builder) = pod(&[("token", "t"), ("ca.crt", "c")]);
+        assert!(matches!(
+            builder.system_roots().in_cluster().unwrap().trust,
+            Trust::File(_)
+        ));
+    }
+
+    #[test]
+    fn a_missing_token_is_an_error_that_names_the_file_and_the_likely_cause() {
+        let (folder, builder) = pod(&[("ca.crt", "c")]);
+        let error = builder.in_cluster().unwrap_err().to_string();
+        assert!(error.contains(folder.path().to_str().unwrap()), "{error}");
+        assert!(error.contains("automountServiceAccountToken"), "{error}");
+    }
+
+    #[test]
+    fn a_server_needs_a_scheme_a_host_and_trust() {
+        let build = |server: &str| Config::builder().server(server.parse().unwrap()).build();
+        assert!(matches!(
+            build("https://a.example"),
+            Err(ConfigError::NoTrust(_))
+        ));
+        assert!(matches!(build("/path"), Err(ConfigError::NoTrust(_))));
+        assert!(matches!(
+            Config::builder()
+                .server("ftp://a".parse().unwrap())
+                .ca_pem("c")
+                .build(),
+            Err(ConfigError::ServerAddress(_))
+        ));
+        assert!(build("http://localhost:8001").is_ok());
+    }
+
+    #[test]
+    fn no_credential_is_in_the_debug_output() {
+        let config = Config::builder()
+            .server("https://a".parse().unwrap())
+            .ca_pem("c")
+            .token("sesame")
+            .client_certificate_pem("chain", "sesame-key")
+            .build()
+            .unwrap();
+        let text = format!("{config:?}");
+        let key = format!("{:?}", b"sesame-key");
+        assert!(
+            !text.contains("sesame") && !text.contains(key.trim_matches(['[', ']'])),
+            "{text}"
+        );
     }
 }

@@ -1,11 +1,46 @@
 //! The Kubernetes API the way a Pod gets it: found, trusted and authenticated without configuration.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use inpod::{Client, Config, List};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Pod {
+//!     metadata: Metadata,
+//! }
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Metadata {
+//!     name: String,
+//! }
+//!
+//! let client = Client::new(Config::in_cluster()?)?;
+//! let pods: List<Pod> = client.list("/api/v1/namespaces/default/pods").await?;
+//! for pod in pods.items {
+//!     println!("{}", pod.metadata.name);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Objects are the caller's own serde types: what a program reads of a Pod is usually a handful of fields. Errors are values:
+//! [`Error::Api`] is the server's Status, to be told apart by its `code` and `reason`.
 
 mod body;
 mod client;
 mod config;
+mod credentials;
+mod environment;
+mod error;
 mod request_info;
+mod tls;
+mod transport;
+mod watch;
 
 pub use body::Body;
-pub use client::{ApiStatus, Client, Error, List, ListMeta, WatchEvent};
+pub use client::{Client, List, ListMeta};
 pub use config::{Config, ConfigBuilder, ConfigError};
+pub use error::{ApiStatus, Error};
 pub use request_info::{RequestInfo, RequestInfoError};
+pub use tls::TlsError;
+pub use watch::{WatchEvent, WatchStream};
