@@ -29,7 +29,7 @@ pub(super) fn admit(
     let Some(namespace) = cx.core.store.get("", "namespaces", "", name) else {
         return Err(Status::not_found("", "namespaces", name));
     };
-    if namespace.value().text("status.phase") == "Terminating" {
+    if namespace.field("status.phase") == Some("Terminating") {
         return Err(terminating(cx, object, name));
     }
     Ok(())

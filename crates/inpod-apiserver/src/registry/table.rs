@@ -1,4 +1,4 @@
-//! The shapes of `meta.k8s.io/v1` that an answer can be asked for: Table and PartialObjectMetadata.
+//! The shapes of `meta.k8s.io/v1` that an answer can be asked for: Table and `PartialObjectMetadata`.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::storage::Object;
 pub(crate) enum IncludeObject {
     /// Nothing.
     None,
-    /// PartialObjectMetadata.
+    /// `PartialObjectMetadata`.
     #[default]
     Metadata,
     /// The whole object, in the version of the request.
@@ -74,12 +74,12 @@ pub(crate) fn to_table(
     table
 }
 
-/// The PartialObjectMetadata of an object.
+/// The `PartialObjectMetadata` of an object.
 pub(crate) fn to_partial_metadata(object: &Object) -> Json {
     partial(&object.value())
 }
 
-/// The PartialObjectMetadataList of a collection.
+/// The `PartialObjectMetadataList` of a collection.
 pub(crate) fn to_partial_metadata_list(objects: &[Arc<Object>], metadata: Json) -> Json {
     let items: Vec<Value> = objects
         .iter()
@@ -91,7 +91,7 @@ pub(crate) fn to_partial_metadata_list(objects: &[Arc<Object>], metadata: Json) 
     list
 }
 
-/// The ListMeta of a collection: where it was read, and how to read on.
+/// The `ListMeta` of a collection: where it was read, and how to read on.
 pub(crate) fn list_metadata(list: &List) -> Json {
     let mut metadata = Json::new();
     metadata.put("resourceVersion", list.revision.to_string());
@@ -104,7 +104,7 @@ pub(crate) fn list_metadata(list: &List) -> Json {
     metadata
 }
 
-/// The ListMeta of a Table that stands for one object.
+/// The `ListMeta` of a Table that stands for one object.
 pub(crate) fn object_metadata(object: &Object) -> Json {
     let mut metadata = Json::new();
     metadata.put("resourceVersion", object.revision.to_string());

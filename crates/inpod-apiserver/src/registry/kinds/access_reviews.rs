@@ -1,4 +1,4 @@
-//! SubjectAccessReviews, local and about oneself: may somebody do something?
+//! `SubjectAccessReviews`, local and about oneself: may somebody do something?
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ use crate::{Cause, Status, UserInfo};
 
 /// Answers the three kinds of access reviews.
 pub(super) enum AccessReviews {
-    /// SelfSubjectAccessReviews, which `kubectl auth can-i` asks.
+    /// `SelfSubjectAccessReviews`, which `kubectl auth can-i` asks.
     Own,
-    /// SubjectAccessReviews.
+    /// `SubjectAccessReviews`.
     Any,
-    /// LocalSubjectAccessReviews, for those who may ask about one namespace only.
+    /// `LocalSubjectAccessReviews`, for those who may ask about one namespace only.
     Local,
 }
 

@@ -1,4 +1,4 @@
-//! ConfigMaps, and what they share with Secrets.
+//! `ConfigMaps`, and what they share with Secrets.
 
 use serde_json::Value;
 
@@ -8,10 +8,10 @@ use crate::registry::json::Fields as _;
 use crate::registry::{Column, Strategy};
 use crate::schema::Json;
 
-/// The strategy of ConfigMaps.
+/// The strategy of `ConfigMaps`.
 pub(super) struct ConfigMaps;
 
-/// The most that the values of a ConfigMap or Secret may have together, in bytes.
+/// The most that the values of a `ConfigMap` or Secret may have together, in bytes.
 pub(super) const MAX_SIZE: usize = 1024 * 1024;
 
 impl Strategy for ConfigMaps {

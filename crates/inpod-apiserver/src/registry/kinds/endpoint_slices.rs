@@ -1,4 +1,4 @@
-//! EndpointSlices.
+//! `EndpointSlices`.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::registry::json::Fields as _;
 use crate::registry::{Column, Strategy};
 use crate::schema::Json;
 
-/// The strategy of EndpointSlices.
+/// The strategy of `EndpointSlices`.
 pub(super) struct EndpointSlices;
 
 impl Strategy for EndpointSlices {

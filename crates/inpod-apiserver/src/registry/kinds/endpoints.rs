@@ -76,9 +76,12 @@ fn addresses(endpoints: &Json) -> String {
         }
         for port in subset.objects("ports") {
             let port = port.int("port").unwrap_or_default();
-            all.extend(ips().map(|ip| match ip.contains(':') {
-                true => format!("[{ip}]:{port}"),
-                false => format!("{ip}:{port}"),
+            all.extend(ips().map(|ip| {
+                if ip.contains(':') {
+                    format!("[{ip}]:{port}")
+                } else {
+                    format!("{ip}:{port}")
+                }
             }));
         }
     }
@@ -104,7 +107,11 @@ mod tests {
 
     #[test]
     fn three_addresses_are_shown_and_the_rest_counted() {
-        let ips = |n: usize| Vec::from_iter((1..=n).map(|i| json!({"ip": format!("10.0.0.{i}")})));
+        let ips = |n: usize| {
+            (1..=n)
+                .map(|i| json!({"ip": format!("10.0.0.{i}")}))
+                .collect::<Vec<_>>()
+        };
         let endpoints =
             |n| object(json!({"subsets": [{"addresses": ips(n), "ports": [{"port": 80}]}]}));
         assert_eq!(addresses(&endpoints(1)), "10.0.0.1:80");

@@ -21,6 +21,8 @@ mod service_accounts;
 mod services;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod token_requests;
 mod token_reviews;
 

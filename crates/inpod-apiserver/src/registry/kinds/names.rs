@@ -52,7 +52,7 @@ pub(crate) fn path_segment(value: &str) -> Vec<String> {
         .collect()
 }
 
-/// A key of a ConfigMap or Secret, which becomes a file name.
+/// A key of a `ConfigMap` or Secret, which becomes a file name.
 pub(crate) fn config_key(value: &str) -> Vec<String> {
     let mut problems = longer_than(value, 253, "characters");
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');

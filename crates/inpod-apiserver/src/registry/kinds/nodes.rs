@@ -92,7 +92,7 @@ fn status(node: &Json) -> String {
     let ready = node
         .objects("status.conditions")
         .filter(|condition| condition.text("type") == "Ready")
-        .last();
+        .next_back();
     let mut status = match ready.map(|condition| condition.text("status")) {
         Some("True") => "Ready",
         Some(_) => "NotReady",

@@ -1,4 +1,4 @@
-//! RoleBindings and ClusterRoleBindings.
+//! `RoleBindings` and `ClusterRoleBindings`.
 
 use serde_json::Value;
 
@@ -8,11 +8,11 @@ use crate::registry::json::Fields as _;
 use crate::registry::{Column, Strategy};
 use crate::schema::Json;
 
-/// The strategy of RoleBindings and ClusterRoleBindings.
+/// The strategy of `RoleBindings` and `ClusterRoleBindings`.
 pub(super) enum RoleBindings {
-    /// RoleBindings.
+    /// `RoleBindings`.
     Namespaced,
-    /// ClusterRoleBindings.
+    /// `ClusterRoleBindings`.
     Cluster,
 }
 

@@ -1,4 +1,4 @@
-//! Roles and ClusterRoles.
+//! Roles and `ClusterRoles`.
 
 use serde_json::Value;
 
@@ -8,11 +8,11 @@ use crate::registry::json::Fields as _;
 use crate::registry::{Column, Strategy};
 use crate::schema::Json;
 
-/// The strategy of Roles and ClusterRoles.
+/// The strategy of Roles and `ClusterRoles`.
 pub(super) enum Roles {
     /// Roles, whose rules are about what is in their namespace.
     Namespaced,
-    /// ClusterRoles.
+    /// `ClusterRoles`.
     Cluster,
 }
 
@@ -94,10 +94,11 @@ mod tests {
     use super::*;
     use crate::registry::json::tests::object;
 
-    fn messages(roles: &Roles, rule: Value) -> Vec<String> {
-        let role = object(json!({"rules": [rule]}));
-        roles
-            .validate(&role)
+    #[expect(clippy::needless_pass_by_value, reason = "it is given a literal")]
+    fn messages(strategy: &Roles, rule: Value) -> Vec<String> {
+        let object = object(json!({"rules": [rule]}));
+        strategy
+            .validate(&object)
             .into_iter()
             .map(|c| format!("{}: {}", c.field, c.message))
             .collect()

@@ -1,4 +1,4 @@
-//! SelfSubjectReviews and SelfSubjectRulesReviews: who am I, and what may I do?
+//! `SelfSubjectReviews` and `SelfSubjectRulesReviews`: who am I, and what may I do?
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::registry::json::Fields as _;
 use crate::registry::{Context, Special};
 use crate::schema::Json;
 
-/// Answers SelfSubjectReviews, which `kubectl auth whoami` asks.
+/// Answers `SelfSubjectReviews`, which `kubectl auth whoami` asks.
 pub(super) struct SelfSubjectReviews;
 
 impl Special for SelfSubjectReviews {
@@ -22,7 +22,7 @@ impl Special for SelfSubjectReviews {
     }
 }
 
-/// Answers SelfSubjectRulesReviews, which `kubectl auth can-i --list` asks.
+/// Answers `SelfSubjectRulesReviews`, which `kubectl auth can-i --list` asks.
 pub(super) struct SelfSubjectRulesReviews;
 
 impl Special for SelfSubjectRulesReviews {

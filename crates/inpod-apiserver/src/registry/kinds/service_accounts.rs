@@ -7,7 +7,7 @@ use crate::registry::json::Fields as _;
 use crate::registry::{Context, Strategy};
 use crate::schema::Json;
 
-/// The strategy of ServiceAccounts.
+/// The strategy of `ServiceAccounts`.
 pub(super) struct ServiceAccounts;
 
 impl Strategy for ServiceAccounts {

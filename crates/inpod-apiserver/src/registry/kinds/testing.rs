@@ -2,11 +2,14 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::special;
+use super::{served, special, strategy};
+use crate::registry::json::Fields as _;
 use crate::registry::json::tests::object;
-use crate::registry::testing::Server;
+use crate::registry::table::{IncludeObject, object_metadata, to_table};
+use crate::registry::testing::{Server, value};
+use crate::registry::{Answer, Input, serve};
 use crate::schema::{self, Json};
 use crate::storage::{Lookup as _, Object, Write};
 use crate::{Status, UserInfo};
@@ -42,10 +45,57 @@ impl Cluster {
             .expect("stored");
     }
 
-    /// The stored object of that name in `default`.
-    pub(crate) fn get(&self, resource: &str, name: &str) -> Json {
-        let object = self.server.core.store.get("", resource, "default", name);
-        object.expect("an object").value()
+    /// Replaces a stored object, whatever the rules are for that.
+    pub(crate) fn replace(&self, group: &'static str, resource: &'static str, value: Json) {
+        let name = value.text("metadata.name");
+        let namespace = value.text("metadata.namespace");
+        let store = &self.server.core.store;
+        let old = store
+            .get(group, resource, namespace, name)
+            .expect("an object");
+        let row = schema::resource(group, "v1", resource).expect("a resource");
+        let object = Object::new(&value, strategy(row).fields(&value));
+        store
+            .apply((group, resource), Write::Update(object, old.revision))
+            .expect("replaced");
+    }
+
+    /// What the verb answers on `name` (or `name/subresource`) of a resource, in `default`.
+    pub(crate) fn serve(
+        &self,
+        verb: &str,
+        path: (&str, &str, &str),
+        body: Value,
+    ) -> Result<Json, Status> {
+        let (group, resource, name) = path;
+        let resource = schema::resource(group, "v1", resource).expect("a resource");
+        let info = Server::info(resource, verb, name);
+        let mut cx = self.server.context(&info, resource);
+        cx.user = &self.user;
+        let input = match body {
+            Value::Null => Input::Empty,
+            body => Input::Object(object(body)),
+        };
+        let answer = serve(cx, "", input)?;
+        Ok(match answer {
+            Answer::Object(_, resource, object) => served(resource, object.value()),
+            other => object(value(other)),
+        })
+    }
+
+    /// The Table of the stored objects of a resource.
+    pub(crate) fn table(&self, resource: &str, now: i64) -> Json {
+        let objects = self.server.core.store.list("", resource, None);
+        let resource = schema::resource("", "v1", resource).expect("a resource");
+        let metadata = object_metadata(objects.last().expect("an object"));
+        to_table(
+            resource,
+            &objects,
+            IncludeObject::Metadata,
+            true,
+            metadata,
+            now,
+        )
     }
 
     /// What the code behind `resource` (and, with `name/subresource`, its subresource) answers to a create.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::field;
 use crate::admission::{Operation, admit};
@@ -14,7 +14,7 @@ use crate::source::rfc3339;
 use crate::storage::{Lookup as _, Object};
 use crate::{Cause, Status};
 
-/// Answers TokenRequests.
+/// Answers `TokenRequests`.
 pub(super) struct TokenRequests;
 
 const GROUP: &str = "authentication.k8s.io";
@@ -224,6 +224,8 @@ fn node_of(cx: &Context<'_>, pod: &Json) -> Result<Option<(String, String)>, Sta
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::registry::json::tests::object;
     use crate::registry::kinds::testing::{Cluster, claims};
@@ -251,6 +253,7 @@ mod tests {
         cluster
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "it is given a literal")]
     fn ask(cluster: &Cluster, spec: Value) -> Result<Json, Status> {
         cluster.special("", "serviceaccounts", "a/token", json!({"spec": spec}))
     }

@@ -1,4 +1,4 @@
-//! TokenReviews: whom a token speaks for.
+//! `TokenReviews`: whom a token speaks for.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::registry::json::Fields as _;
 use crate::registry::{Context, Special};
 use crate::schema::Json;
 
-/// Answers TokenReviews.
+/// Answers `TokenReviews`.
 pub(super) struct TokenReviews;
 
 impl Special for TokenReviews {

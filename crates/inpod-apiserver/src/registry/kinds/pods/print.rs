@@ -206,6 +206,7 @@ mod tests {
     use super::*;
     use crate::registry::json::tests::object;
 
+    #[expect(clippy::needless_pass_by_value, reason = "it is given a literal")]
     fn status_of(status: Value) -> String {
         let pod = json!({
             "spec": {

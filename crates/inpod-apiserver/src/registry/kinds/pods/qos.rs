@@ -70,6 +70,7 @@ mod tests {
     use super::*;
     use crate::registry::json::tests::object;
 
+    #[expect(clippy::needless_pass_by_value, reason = "it is given a literal")]
     fn pod(resources: Value) -> Json {
         object(json!({"spec": {"containers": [{"name": "a", "resources": resources}]}}))
     }

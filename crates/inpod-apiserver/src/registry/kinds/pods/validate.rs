@@ -371,6 +371,7 @@ mod tests {
     use crate::registry::json::tests::object;
     use crate::registry::kinds::pods::defaults;
 
+    #[expect(clippy::needless_pass_by_value, reason = "it is given a literal")]
     fn pod(spec: Value) -> Json {
         let mut pod = object(json!({"metadata": {"name": "p"}, "spec": spec}));
         defaults::set(&mut pod);

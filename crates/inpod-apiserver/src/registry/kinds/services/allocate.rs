@@ -278,6 +278,7 @@ mod tests {
     use crate::SystemSource;
     use crate::registry::json::tests::object;
 
+    #[expect(clippy::needless_pass_by_value, reason = "it is given a literal")]
     fn service(spec: Value) -> Json {
         object(json!({"metadata": {"name": "s"}, "spec": spec}))
     }

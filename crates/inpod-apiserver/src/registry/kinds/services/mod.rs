@@ -86,7 +86,7 @@ fn set_defaults(service: &mut Json) {
             service.take("spec.sessionAffinityConfig");
         }
         "ClientIP" => {
-            service.default_to("spec.sessionAffinityConfig.clientIP.timeoutSeconds", 10800)
+            service.default_to("spec.sessionAffinityConfig.clientIP.timeoutSeconds", 10800);
         }
         _ => {}
     }

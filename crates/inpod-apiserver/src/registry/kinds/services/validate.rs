@@ -171,6 +171,7 @@ mod tests {
     use crate::registry::json::tests::object;
     use crate::registry::kinds::services::set_defaults;
 
+    #[expect(clippy::needless_pass_by_value, reason = "it is given a literal")]
     fn service(spec: Value) -> Json {
         let mut service = object(json!({"spec": spec}));
         set_defaults(&mut service);
