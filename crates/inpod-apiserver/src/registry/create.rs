@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use crate::admission::{Operation, admit};
 use crate::registry::json::Fields as _;
-use crate::registry::{Answer, Context, normalize, strategy, to_storage, validation};
+use crate::registry::{Answer, Context, normalize, read, strategy, to_storage, validation};
 use crate::schema::Json;
 use crate::status::Reason;
 use crate::storage::{Lookup as _, Object, StorageError, Write};
@@ -73,10 +73,8 @@ fn attempt(cx: &Context<'_>, mut object: Json) -> Result<Arc<Object>, Status> {
     admit(cx, Operation::Create, &mut object)?;
     normalize(cx.resource, &mut object);
 
-    let mut causes = strategy.validate(&object);
-    if causes.is_empty() {
-        causes = validation::metadata(cx.resource, &object);
-    }
+    let mut causes = validation::metadata(cx.resource, &object);
+    causes.extend(strategy.validate(&object));
     let name = object.text("metadata.name");
     if !causes.is_empty() {
         let (group, kind) = (cx.resource.group, cx.resource.kind);
@@ -126,11 +124,7 @@ pub(super) fn wipe_system_fields(object: &mut Json) {
 /// # Errors
 /// 400 where the object names another one.
 pub(super) fn ensure_namespace(cx: &Context<'_>, object: &mut Json) -> Result<(), Status> {
-    let requested = if cx.resource.namespaced {
-        cx.info.namespace.as_str()
-    } else {
-        ""
-    };
+    let requested = read::namespace(cx).unwrap_or_default();
     let namespace = object.text("metadata.namespace");
     if namespace == requested {
         return Ok(());

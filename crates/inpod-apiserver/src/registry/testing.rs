@@ -97,9 +97,12 @@ impl Server {
             .next()
             .unwrap_or_default()
             .clone_into(&mut info.name);
-        if resource.namespaced {
-            "default".clone_into(&mut info.namespace);
-        }
+        info.namespace = match resource.name {
+            // The path of a namespace names it as its own.
+            "namespaces" => info.name.clone(),
+            _ if resource.namespaced => "default".to_owned(),
+            _ => String::new(),
+        };
         info
     }
 

@@ -7,6 +7,7 @@ use crate::admission::{Operation, admit};
 use crate::auth::{Attributes, Decision};
 use crate::registry::json::Fields as _;
 use crate::registry::kinds::field::invalid;
+use crate::registry::read::namespace;
 use crate::registry::{Answer, Context, create, normalize, strategy, to_storage, validation};
 use crate::schema::Json;
 use crate::storage::{Lookup as _, Object, StorageError, Write};
@@ -149,11 +150,7 @@ fn create_by_update(cx: &Context<'_>, mut object: Json) -> Result<Answer, Status
 
 fn current(cx: &Context<'_>) -> Option<Arc<Object>> {
     let (group, resource) = cx.resource.storage;
-    let namespace = if cx.resource.namespaced {
-        cx.info.namespace.as_str()
-    } else {
-        ""
-    };
+    let namespace = namespace(cx).unwrap_or_default();
     cx.core.store.get(group, resource, namespace, &cx.info.name)
 }
 
