@@ -3,6 +3,7 @@
 //! The generic verbs are written once, over [`crate::schema::Resource`]; what a kind adds is its [`Strategy`]
 //! (`registry/kinds/`), and what is no object at all (reviews, token requests) is a [`Special`] on its row.
 
+mod continue_token;
 mod create;
 mod delete;
 pub(crate) mod json;

@@ -18,13 +18,18 @@
 //! # Ok::<(), inpod_apiserver::storage::StorageError>(())
 //! ```
 
+mod error;
+mod key;
 mod log;
 mod object;
 mod store;
 mod subscription;
+#[cfg(test)]
+mod tests;
 
+pub use error::StorageError;
+pub(crate) use key::key;
 pub use log::{Change, ChangeKind};
-pub(crate) use object::key;
 pub use object::{Lookup, Object};
-pub use store::{ResourceKey, Snapshot, StorageError, Store, Write};
+pub use store::{ResourceKey, Snapshot, Store, Write};
 pub use subscription::Subscription;

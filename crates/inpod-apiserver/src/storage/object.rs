@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::Value;
 
+use super::key::key;
 use crate::schema::Json;
 
 /// A stored object: immutable, indexed by what selectors and look-ups ask for, its JSON kept encoded.
@@ -129,15 +130,6 @@ impl Object {
     /// Where the object is in its resource's order: `namespace/name`, or the name for cluster-scoped kinds, as in etcd's keys.
     pub(crate) fn key(&self) -> String {
         key(&self.namespace, &self.name)
-    }
-}
-
-/// The key of an object in the order of its resource.
-pub(crate) fn key(namespace: &str, name: &str) -> String {
-    if namespace.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{namespace}/{name}")
     }
 }
 

@@ -1,27 +1,22 @@
+mod step;
+
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use http::StatusCode;
-use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::Status;
 use crate::admission::{Operation, admit};
-use crate::registry::json::Fields as _;
 use crate::registry::options::{DeleteOptions, ListOptions};
 use crate::registry::query::Query;
-use crate::registry::validation::{FOREGROUND, ORPHAN};
 use crate::registry::{Answer, Context, List, normalize, read, strategy, update};
 use crate::schema::Json;
-use crate::source::rfc3339;
 use crate::storage::{Lookup as _, Object, StorageError, Write};
+
+use step::{Step, step};
 
 /// How often a deletion is tried again because the object changed meanwhile.
 const ATTEMPTS: usize = 5;
-const TIMESTAMP: &str = "metadata.deletionTimestamp";
-const GRACE: &str = "metadata.deletionGracePeriodSeconds";
-const FINALIZERS: &str = "metadata.finalizers";
-
 /// Deletes the object that the request names.
 pub(super) fn delete(cx: &Context<'_>, options: &DeleteOptions) -> Result<Answer, Status> {
     let cx = &with_dry_run(cx, options);
@@ -61,15 +56,6 @@ struct Deletion {
     object: Arc<Object>,
     /// Whether it is gone; otherwise something has to happen first.
     removed: bool,
-}
-
-/// What a deletion does to an object.
-enum Step {
-    /// Nothing: it is on its way already.
-    Wait,
-    /// It is marked, and somebody else will remove it.
-    Mark(Json),
-    Remove,
 }
 
 fn remove(
@@ -127,130 +113,6 @@ fn remove(
         }
     }
     Err(update::conflict(cx, update::MODIFIED))
-}
-
-/// Decides what to do with an object that is to be deleted, after `rest.BeforeDelete` and the generic registry.
-fn step(cx: &Context<'_>, mut object: Json, options: &DeleteOptions) -> Step {
-    let strategy = strategy(cx.resource);
-    let now = cx.core.source.now();
-    let begun = object.at(TIMESTAMP).is_some();
-    if strategy.is_held(&object) {
-        if begun {
-            return Step::Wait;
-        }
-        object.put(TIMESTAMP, rfc3339(now));
-        strategy.prepare_delete(&mut object);
-        set_finalizers(&mut object, options);
-        return Step::Mark(object);
-    }
-
-    // A negative period has always been taken for the shortest one.
-    let wanted = options
-        .grace_period_seconds
-        .map(|seconds| if seconds < 0 { 1 } else { seconds });
-    let graceful = match object.int(GRACE) {
-        Some(running) if begun && running > 0 => match wanted {
-            Some(seconds) if seconds < running => {
-                shorten(&mut object, now, running, seconds);
-                seconds > 0
-            }
-            _ => return Step::Wait,
-        },
-        _ if begun => false,
-        _ => {
-            let default = strategy.grace_period(&object);
-            let seconds = if default > 0 {
-                wanted.unwrap_or(default)
-            } else {
-                0
-            };
-            if seconds > 0 {
-                object.put(TIMESTAMP, after(&rfc3339(now), seconds));
-                object.put(GRACE, seconds);
-                bump_generation(&mut object);
-            }
-            seconds > 0
-        }
-    };
-    set_finalizers(&mut object, options);
-    if graceful {
-        return Step::Mark(object);
-    }
-    if object.is_empty_at(FINALIZERS) {
-        return Step::Remove;
-    }
-    if !begun {
-        bump_generation(&mut object);
-    }
-    let now = rfc3339(now);
-    // Both are of one form and zone, in which the order of the texts is the order of the times.
-    if !begun || object.text(TIMESTAMP) > now.as_str() {
-        object.put(TIMESTAMP, now);
-    }
-    object.put(GRACE, 0);
-    Step::Mark(object)
-}
-
-/// Moves the end of a running grace period to what a shorter one would have made it, but not into the past.
-fn shorten(object: &mut Json, now: SystemTime, running: i64, seconds: i64) {
-    let end = after(object.text(TIMESTAMP), seconds - running);
-    let now = rfc3339(now);
-    if end < now {
-        object.put(TIMESTAMP, now);
-        object.put(GRACE, seconds.min(1));
-    } else {
-        object.put(TIMESTAMP, end);
-        object.put(GRACE, seconds);
-    }
-}
-
-/// A timestamp, `seconds` later; the same where it is none.
-fn after(timestamp: &str, seconds: i64) -> String {
-    timestamp
-        .parse::<Timestamp>()
-        .ok()
-        .and_then(|t| t.checked_add(SignedDuration::from_secs(seconds)).ok())
-        .map_or_else(
-            || timestamp.to_owned(),
-            |t| t.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        )
-}
-
-fn bump_generation(object: &mut Json) {
-    if let Some(generation) = object.int("metadata.generation").filter(|g| *g > 0) {
-        object.put("metadata.generation", generation + 1);
-    }
-}
-
-/// The garbage collector's finalizers, as the options or else the object itself asks for them.
-fn set_finalizers(object: &mut Json, options: &DeleteOptions) {
-    let old: Vec<String> = object.texts(FINALIZERS).map(str::to_owned).collect();
-    let first = old.iter().find(|f| *f == ORPHAN || *f == FOREGROUND);
-    let added = match (
-        options.orphan_dependents,
-        options.propagation_policy.as_deref(),
-    ) {
-        (Some(orphan), _) => orphan.then_some(ORPHAN),
-        (None, Some("Orphan")) => Some(ORPHAN),
-        (None, Some("Foreground")) => Some(FOREGROUND),
-        (None, Some(_)) => None,
-        (None, None) => first.map(String::as_str),
-    };
-    let mut new: Vec<&str> = old
-        .iter()
-        .map(String::as_str)
-        .filter(|f| *f != ORPHAN && *f != FOREGROUND)
-        .collect();
-    new.extend(added);
-    if new == old {
-        return;
-    }
-    if new.is_empty() {
-        object.take(FINALIZERS);
-    } else {
-        let new: Vec<Value> = new.into_iter().map(Value::from).collect();
-        object.put(FINALIZERS, new);
-    }
 }
 
 fn check_preconditions(
@@ -419,21 +281,5 @@ mod tests {
         assert_eq!(list.items.len(), 1);
         assert_eq!(delete(&server, "").expect_err("gone").code, 404);
         server.write("get", "b", "", json!({})).expect("there");
-    }
-
-    #[test]
-    fn a_shorter_grace_period_moves_the_end_but_not_into_the_past() {
-        let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1000);
-        let at =
-            |seconds| rfc3339(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds));
-        let shortened = |end, running, seconds| {
-            let mut object = Json::new();
-            object.put(TIMESTAMP, at(end));
-            shorten(&mut object, now, running, seconds);
-            (object.text(TIMESTAMP).to_owned(), object.int(GRACE))
-        };
-        assert_eq!(shortened(1030, 30, 10), (at(1010), Some(10)));
-        assert_eq!(shortened(1010, 30, 10), (at(1000), Some(1)));
-        assert_eq!(shortened(1010, 30, 0), (at(1000), Some(0)));
     }
 }

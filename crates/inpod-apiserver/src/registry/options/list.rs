@@ -1,15 +1,10 @@
-//! The options of each verb, from the query string or (of a delete) the body, and what may not be combined.
-
-use crate::registry::json::Fields as _;
-use crate::registry::kinds::field::{forbidden, invalid, not_supported, too_long};
+use super::refuse;
+use crate::registry::kinds::field::{forbidden, not_supported};
 use crate::registry::query::Query;
 use crate::registry::selector::{FieldSelector, LabelSelector, Selection};
 use crate::registry::{Context, strategy};
-use crate::schema::{FieldValidation, Json};
 use crate::{Cause, Status};
 
-/// The group of the options' kinds, in messages.
-const META: &str = "meta.k8s.io";
 const EXACT: &str = "Exact";
 const NOT_OLDER_THAN: &str = "NotOlderThan";
 
@@ -33,17 +28,6 @@ pub(crate) struct ListOptions {
 pub(crate) enum Match {
     Exact,
     NotOlderThan,
-}
-
-/// `meta/v1` `DeleteOptions`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct DeleteOptions {
-    pub(crate) grace_period_seconds: Option<i64>,
-    pub(crate) uid: Option<String>,
-    pub(crate) resource_version: Option<String>,
-    pub(crate) orphan_dependents: Option<bool>,
-    pub(crate) propagation_policy: Option<String>,
-    pub(crate) dry_run: Vec<String>,
 }
 
 impl ListOptions {
@@ -157,109 +141,6 @@ impl ListOptions {
     }
 }
 
-impl DeleteOptions {
-    /// Reads the options from the body or, where there is none, from the query string.
-    ///
-    /// # Errors
-    /// 400 where a parameter cannot be read, 422 where they contradict each other.
-    pub(crate) fn parse(query: &Query, body: Option<&Json>) -> Result<Self, Status> {
-        let owned = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        let options = match body {
-            Some(body) => Self {
-                grace_period_seconds: body.int("gracePeriodSeconds"),
-                uid: owned(body.text("preconditions.uid")),
-                resource_version: owned(body.text("preconditions.resourceVersion")),
-                orphan_dependents: body.boolean("orphanDependents"),
-                propagation_policy: owned(body.text("propagationPolicy")),
-                dry_run: body.texts("dryRun").map(str::to_owned).collect(),
-            },
-            None => Self {
-                grace_period_seconds: query
-                    .number("gracePeriodSeconds")
-                    .map_err(Status::bad_request)?,
-                uid: owned(query.text("uid")),
-                resource_version: owned(query.text("resourceVersion")),
-                orphan_dependents: query.flag("orphanDependents"),
-                propagation_policy: query.get("propagationPolicy").map(str::to_owned),
-                dry_run: query.all("dryRun").map(str::to_owned).collect(),
-            },
-        };
-        let mut causes = Vec::new();
-        if let Some(policy) = options.propagation_policy.as_deref() {
-            let path = "propagationPolicy";
-            if options.orphan_dependents.is_some() {
-                let why = "orphanDependents and deletionPropagation cannot be both set";
-                causes.push(invalid(path, policy, why));
-            }
-            if !matches!(policy, "Foreground" | "Background" | "Orphan") {
-                let known = ["Foreground", "Background", "Orphan", "nil"];
-                causes.push(not_supported(path, policy, &known));
-            }
-        }
-        causes.extend(dry_run_problems(&options.dry_run));
-        refuse("DeleteOptions", causes)?;
-        Ok(options)
-    }
-
-    /// Whether nothing is to be written.
-    pub(crate) fn is_dry_run(&self) -> bool {
-        !self.dry_run.is_empty()
-    }
-}
-
-/// Checks `CreateOptions`, `UpdateOptions` or `PatchOptions`, as `kind` says, and answers what is done about unknown fields.
-///
-/// # Errors
-/// 422 for values that are not known.
-pub(crate) fn write_options(kind: &str, query: &Query) -> Result<FieldValidation, Status> {
-    let mut causes = Vec::new();
-    if kind == "PatchOptions" && query.get("force").is_some() {
-        causes.push(forbidden(
-            "force",
-            "may not be specified for non-apply patch",
-        ));
-    }
-    let manager = query.text("fieldManager");
-    if manager.len() > 128 {
-        causes.push(too_long("fieldManager", 128));
-    }
-    for (at, c) in manager.char_indices().filter(|(_, c)| c.is_control()) {
-        let why = format!(
-            "invalid character U+{:04X} (at position {at})",
-            u32::from(c)
-        );
-        causes.push(invalid("fieldManager", manager, &why));
-    }
-    let dry_run: Vec<String> = query.all("dryRun").map(str::to_owned).collect();
-    causes.extend(dry_run_problems(&dry_run));
-    let validation = match query.text("fieldValidation") {
-        "" | "Warn" => FieldValidation::Warn,
-        "Ignore" => FieldValidation::Ignore,
-        "Strict" => FieldValidation::Strict,
-        other => {
-            let known = ["", "Ignore", "Strict", "Warn"];
-            causes.push(not_supported("fieldValidation", other, &known));
-            FieldValidation::Warn
-        }
-    };
-    refuse(kind, causes)?;
-    Ok(validation)
-}
-
-fn dry_run_problems(values: &[String]) -> Option<Cause> {
-    values
-        .iter()
-        .any(|v| v != "All")
-        .then(|| not_supported("dryRun", values.to_vec(), &["All"]))
-}
-
-fn refuse(kind: &str, causes: Vec<Cause>) -> Result<(), Status> {
-    if causes.is_empty() {
-        return Ok(());
-    }
-    Err(Status::invalid(META, kind, "", causes))
-}
-
 /// Refuses field selectors on fields that the kind does not index.
 fn check_field_labels(cx: &Context<'_>, fields: &FieldSelector) -> Result<(), Status> {
     let known = strategy(cx.resource).field_labels();
@@ -281,10 +162,7 @@ fn check_field_labels(cx: &Context<'_>, fields: &FieldSelector) -> Result<(), St
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-    use crate::registry::json::tests::object;
     use crate::registry::testing::{Server, THINGS};
 
     fn list(verb: &str, query: &str) -> Result<ListOptions, String> {
@@ -349,43 +227,6 @@ mod tests {
                 "\"foo\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
                     .to_owned()
             )
-        );
-    }
-
-    #[test]
-    fn the_body_of_a_delete_is_read_before_the_query() {
-        let body = object(json!({
-            "gracePeriodSeconds": 0, "preconditions": {"uid": "u"}, "propagationPolicy": "Orphan"
-        }));
-        let query = Query::parse("gracePeriodSeconds=7");
-        let options = DeleteOptions::parse(&query, Some(&body)).expect("valid");
-        assert_eq!(options.grace_period_seconds, Some(0));
-        assert_eq!(options.uid.as_deref(), Some("u"));
-        let options = DeleteOptions::parse(&query, None).expect("valid");
-        assert_eq!(options.grace_period_seconds, Some(7));
-        let both = object(json!({"orphanDependents": true, "propagationPolicy": "Orphan"}));
-        assert_eq!(
-            DeleteOptions::parse(&query, Some(&both)).map_err(|e| e.message),
-            Err(
-                "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Invalid value: \"Orphan\": orphanDependents \
-                 and deletionPropagation cannot be both set"
-                    .to_owned()
-            )
-        );
-    }
-
-    #[test]
-    fn unknown_values_are_refused() {
-        assert_eq!(
-            write_options("CreateOptions", &Query::parse("dryRun=x")).map_err(|e| e.message),
-            Err(
-                "CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: [\"x\"]: supported values: \"All\""
-                    .to_owned()
-            )
-        );
-        assert_eq!(
-            write_options("UpdateOptions", &Query::parse("fieldValidation=Strict")),
-            Ok(FieldValidation::Strict)
         );
     }
 }
