@@ -33,7 +33,7 @@ impl Body {
     }
 
     /// A body that is passed on as it comes.
-    pub fn stream<B>(body: B) -> Self
+    pub fn new<B>(body: B) -> Self
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {

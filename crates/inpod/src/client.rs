@@ -363,7 +363,7 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Error> {
 
 fn respond((response, in_use): (Response<Incoming>, InUse)) -> Response<Body> {
     response.map(|body| {
-        Body::stream(Counted {
+        Body::new(Counted {
             body,
             _in_use: in_use,
         })
