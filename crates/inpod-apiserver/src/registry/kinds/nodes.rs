@@ -91,8 +91,7 @@ impl Strategy for Nodes {
 fn status(node: &Json) -> String {
     let ready = node
         .objects("status.conditions")
-        .filter(|condition| condition.text("type") == "Ready")
-        .next_back();
+        .rfind(|condition| condition.text("type") == "Ready");
     let mut status = match ready.map(|condition| condition.text("status")) {
         Some("True") => "Ready",
         Some(_) => "NotReady",

@@ -46,7 +46,7 @@ impl Cluster {
     }
 
     /// Replaces a stored object, whatever the rules are for that.
-    pub(crate) fn replace(&self, group: &'static str, resource: &'static str, value: Json) {
+    pub(crate) fn replace(&self, group: &'static str, resource: &'static str, value: &Json) {
         let name = value.text("metadata.name");
         let namespace = value.text("metadata.namespace");
         let store = &self.server.core.store;
@@ -54,7 +54,7 @@ impl Cluster {
             .get(group, resource, namespace, name)
             .expect("an object");
         let row = schema::resource(group, "v1", resource).expect("a resource");
-        let object = Object::new(&value, strategy(row).fields(&value));
+        let object = Object::new(value, strategy(row).fields(value));
         store
             .apply((group, resource), Write::Update(object, old.revision))
             .expect("replaced");

@@ -55,7 +55,7 @@ fn a_namespace_that_goes_away_takes_nothing_new() {
     let mut namespace = read().expect("a namespace");
     namespace.put("metadata.deletionTimestamp", "2026-01-01T00:00:00Z");
     namespace.put("status.phase", "Terminating");
-    cluster.replace("", "namespaces", namespace);
+    cluster.replace("", "namespaces", &namespace);
     let map = json!({"metadata": {"name": "m"}});
     let status = cluster
         .serve("create", ("", "configmaps", ""), map)
