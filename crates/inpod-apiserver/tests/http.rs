@@ -2,8 +2,10 @@
 
 mod common;
 
-use common::{As, get, json, open, send, server, watch};
+use bytes::Bytes;
+use common::{As, Lines, get, http2, json, open, send, server, watch};
 use http::{Method, Request, StatusCode};
+use http_body_util::Full;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -295,6 +297,33 @@ async fn a_table_says_its_columns_once_a_watch() {
 }
 
 #[tokio::test]
+async fn one_http2_connection_carries_watches_beside_other_requests() {
+    let server = server().await;
+    let (mut client, ended) = http2(&server).await;
+    let mut request = |request: http::request::Builder, body: String| {
+        client.send_request(
+            request
+                .body(Full::new(Bytes::from(body)))
+                .expect("well-formed"),
+        )
+    };
+    let url = |path: &str| format!("https://kubernetes.default.svc{path}");
+    let watch = request(Request::get(url(&format!("{MAPS}?watch=1"))), String::new());
+    let response = watch.await.expect("an answer");
+    assert_eq!(response.version(), http::Version::HTTP_2);
+    let mut events = Lines::of(response.into_body());
+    assert_eq!(events.next_name().await, "ADDED kube-root-ca.crt");
+    for name in ["a", "b", "c"] {
+        let created = request(Request::post(url(MAPS)), map(name).to_string()).await;
+        assert_eq!(created.expect("an answer").status(), StatusCode::CREATED);
+        assert_eq!(events.next_name().await, format!("ADDED {name}"));
+    }
+    server.shutdown().await;
+    assert_eq!(events.next().await, None);
+    ended.await.expect("the connection ends with the server");
+}
+
+#[tokio::test]
 async fn a_watch_ends_when_its_time_is_over() {
     let server = server().await;
     let mut events = watch(&server, &format!("{MAPS}?watch=1&timeoutSeconds=1"), JSON).await;
@@ -397,6 +426,50 @@ async fn what_every_namespace_has_comes_back() {
         events.next().await.expect("changed back")["object"]["data"]["ca.crt"],
         server.ca_pem()
     );
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_default_account_and_the_kubernetes_service_come_back() {
+    let server = server().await;
+    for (collection, name) in [
+        ("/api/v1/namespaces/default/serviceaccounts", "default"),
+        ("/api/v1/namespaces/default/services", "kubernetes"),
+        (
+            "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices",
+            "kubernetes",
+        ),
+    ] {
+        let mut events = watch(&server, &format!("{collection}?watch=1"), JSON).await;
+        assert_eq!(events.next_name().await, format!("ADDED {name}"));
+        let one = format!("{collection}/{name}");
+        send(&server, As::Admin, Request::delete(one), "").await;
+        assert_eq!(events.next_name().await, format!("DELETED {name}"));
+        assert_eq!(events.next_name().await, format!("ADDED {name}"));
+    }
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn view_gathers_the_rules_of_a_role_that_is_labelled_for_it() {
+    let server = server().await;
+    let roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+    let path = format!("{roles}?watch=1&fieldSelector=metadata.name%3Dview");
+    let mut events = watch(&server, &path, JSON).await;
+    assert_eq!(events.next_name().await, "ADDED view");
+    let rule = json!({"verbs": ["get"], "apiGroups": ["example.com"], "resources": ["things"]});
+    let role = json!({
+        "metadata": {
+            "name": "things",
+            "labels": {"rbac.authorization.k8s.io/aggregate-to-view": "true"},
+        },
+        "rules": [rule],
+    });
+    let created = json(&server, Method::POST, roles, &role).await;
+    assert_eq!(created.code, StatusCode::CREATED, "{}", created.text());
+    let changed = events.next().await.expect("view changes");
+    let rules = changed["object"]["rules"].as_array().expect("rules");
+    assert!(rules.contains(&rule), "{rules:?}");
     server.shutdown().await;
 }
 

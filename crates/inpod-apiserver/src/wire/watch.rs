@@ -22,7 +22,7 @@ use crate::storage::Object;
 use crate::{Reason, Source, Status};
 
 /// The most events that are written at once.
-const BATCH: usize = 256;
+const BATCH: usize = 32;
 
 /// The answer to a watch: one event a line, until the watch ends or the server drains.
 pub(super) fn stream(
@@ -52,7 +52,7 @@ pub(super) fn stream(
         .take_until(Box::pin(drain.wait()))
         .ready_chunks(BATCH)
         .map(move |events| {
-            let mut out = Vec::with_capacity(256);
+            let mut out = Vec::with_capacity(events.iter().map(size).sum());
             for event in events {
                 encoder.write(&mut out, event);
             }
@@ -174,6 +174,17 @@ impl Encoder {
             ("metadata".to_owned(), metadata.into()),
         ])
     }
+}
+
+/// About how many bytes an event is on the wire.
+fn size(event: &Event) -> usize {
+    let object = match event {
+        Event::Added(object) | Event::Modified(object) | Event::Deleted(object) => {
+            object.bytes().len()
+        }
+        Event::Bookmark { .. } | Event::Error(_) => 256,
+    };
+    object + 96
 }
 
 fn line(out: &mut Vec<u8>, kind: &str, object: impl FnOnce(&mut Vec<u8>)) {

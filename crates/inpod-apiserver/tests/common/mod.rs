@@ -1,4 +1,4 @@
-//! A plain HTTP/1.1 client, so that what goes over the wire is seen as it is.
+//! Plain HTTP/1.1 and HTTP/2 clients, so that what goes over the wire is seen as it is.
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
@@ -8,14 +8,17 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use inpod_apiserver::{Options, Server};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde_json::Value;
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// A server with the usual lifetimes, on a free port.
 pub(crate) async fn server() -> Server {
@@ -57,13 +60,8 @@ impl Answer {
     }
 }
 
-/// Sends a request over a connection of its own, and hands back the answer's head and its body as it comes.
-pub(crate) async fn open(
-    server: &Server,
-    who: As<'_>,
-    request: http::request::Builder,
-    body: impl Into<Bytes>,
-) -> http::Response<Incoming> {
+/// A connection that speaks what `protocol` names in ALPN.
+async fn connect(server: &Server, who: As<'_>, protocol: &[u8]) -> TokioIo<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     let ca = CertificateDer::from_pem_slice(server.ca_pem().as_bytes()).expect("the CA is PEM");
     roots.add(ca).expect("the CA is one");
@@ -72,7 +70,7 @@ pub(crate) async fn open(
         .with_safe_default_protocol_versions()
         .expect("the provider has the default versions")
         .with_root_certificates(roots);
-    let config = if let As::Admin = who {
+    let mut config = if let As::Admin = who {
         let pem = server.admin().certificate_pem().as_bytes();
         let certificate = CertificateDer::from_pem_slice(pem).expect("the certificate is PEM");
         let key = PrivateKeyDer::from_pem_slice(server.admin().key_pem().as_bytes());
@@ -82,6 +80,7 @@ pub(crate) async fn open(
     } else {
         config.with_no_client_auth()
     };
+    config.alpn_protocols = vec![protocol.to_vec()];
     let stream = TcpStream::connect(server.address())
         .await
         .expect("the server listens");
@@ -90,9 +89,19 @@ pub(crate) async fn open(
         .connect(name, stream)
         .await
         .expect("the certificate is good for the name");
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tls))
-        .await
-        .expect("HTTP/1.1");
+    assert_eq!(tls.get_ref().1.alpn_protocol(), Some(protocol));
+    TokioIo::new(tls)
+}
+
+/// Sends a request over a connection of its own, and hands back the answer's head and its body as it comes.
+pub(crate) async fn open(
+    server: &Server,
+    who: As<'_>,
+    request: http::request::Builder,
+    body: impl Into<Bytes>,
+) -> http::Response<Incoming> {
+    let io = connect(server, who, b"http/1.1").await;
+    let (mut sender, connection) = http1::handshake(io).await.expect("HTTP/1.1");
     tokio::spawn(connection);
     let mut request = request.header("host", "kubernetes.default.svc");
     if let As::Token(token) = who {
@@ -106,6 +115,16 @@ pub(crate) async fn open(
         )
         .await
         .expect("there is an answer")
+}
+
+/// The administrator's end of an HTTP/2 connection, and the task that ends with it.
+pub(crate) async fn http2(server: &Server) -> (http2::SendRequest<Full<Bytes>>, JoinHandle<()>) {
+    let io = connect(server, As::Admin, b"h2").await;
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), io)
+        .await
+        .expect("HTTP/2");
+    let ended = tokio::spawn(async move { connection.await.expect("the connection ends well") });
+    (sender, ended)
 }
 
 /// [`open`], with the answer read to its end.
@@ -149,13 +168,17 @@ pub(crate) async fn watch(server: &Server, path: &str, accept: &str) -> Lines {
     let response = open(server, As::Admin, request, "").await;
     assert_eq!(response.status(), StatusCode::OK, "{path}");
     assert_eq!(response.headers()["content-type"], "application/json");
-    Lines {
-        body: response.into_body(),
-        rest: Vec::new(),
-    }
+    Lines::of(response.into_body())
 }
 
 impl Lines {
+    pub(crate) fn of(body: Incoming) -> Self {
+        Self {
+            body,
+            rest: Vec::new(),
+        }
+    }
+
     /// The next event; none where the watch has ended.
     pub(crate) async fn next(&mut self) -> Option<Value> {
         loop {
