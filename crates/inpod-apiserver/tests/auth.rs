@@ -195,7 +195,7 @@ async fn an_added_role_is_gathered_by_those_that_ask_for_it() {
     post(&server, roles, &role).await;
     // `admin` gathers `edit`, which gathers `view`.
     let event = watch.next().await.expect("the controller writes");
-    let rules = event["object"]["rules"].as_array().expect("rules");
-    assert!(rules.contains(&role["rules"][0]), "{rules:?}");
+    let gathered = event["object"]["rules"].as_array().expect("rules");
+    assert!(gathered.contains(&role["rules"][0]), "{gathered:?}");
     server.shutdown().await;
 }
