@@ -166,7 +166,12 @@ fn decode(
     match schema::type_of(resource.group, resource.version, resource.kind) {
         Some(ty) => schema::decode_json(ty, text.as_bytes(), validation)
             .map(|decoded| decoded.value)
-            .map_err(|status| refuse(&status.message)),
+            .map_err(|status| {
+                // A body would be told what it was taken for; a patch is shown the object instead.
+                let as_body = format!(" cannot be handled as a {}: ", resource.kind);
+                let why = status.message.split_once(&as_body);
+                refuse(why.map_or(status.message.as_str(), |(_, why)| why))
+            }),
         // A kind that has no table has nothing to be checked against.
         None => Ok(object),
     }

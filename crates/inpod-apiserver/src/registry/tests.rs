@@ -89,6 +89,42 @@ fn the_status_of_a_pod_is_changed_by_its_subresource_alone() {
 }
 
 #[test]
+fn a_patch_is_told_what_the_object_would_have_been() {
+    let server = Server::new();
+    let maps = ("", "configmaps");
+    let map = json!({"metadata": {"name": "m"}, "data": {"k": "v"}});
+    call(&server, "create", maps, "", body(map)).expect("created");
+    let patch = |query: &str, patch: Value| {
+        let resource = schema::resource("", "v1", "configmaps").expect("served");
+        let info = Server::info(resource, "patch", "m");
+        let cx = server.context(&info, resource);
+        serve(cx, query, Input::MergePatch(patch)).map(value)
+    };
+    let status = patch("", json!({"data": {"k": 1}})).expect_err("no string");
+    assert_eq!(status.code, 422);
+    assert!(
+        status.message.starts_with(
+            " \"\" is invalid: patch: Invalid value: \"{\\\"kind\\\":\\\"ConfigMap\\\",\\\"apiVersion\\\":\\\"v1\\\""
+        ) && status
+            .message
+            .ends_with("json: cannot unmarshal number into Go struct field ConfigMap.data of type string"),
+        "{status}"
+    );
+    let status = patch("fieldValidation=Strict", json!({"foo": 1})).expect_err("an unknown field");
+    assert!(
+        status
+            .message
+            .ends_with(": strict decoding error: unknown field \"foo\""),
+        "{status}"
+    );
+    let patched = patch("", json!({"foo": 1, "data": {"a": "b"}})).expect("patched");
+    assert_eq!(patched["data"], json!({"a": "b", "k": "v"}));
+    assert_eq!(patched.get("foo"), None);
+    // Fields are in the order of the Go type, maps in that of their keys, whatever came in which order.
+    assert!(patched.to_string().contains(r#""data":{"a":"b","k":"v"}"#));
+}
+
+#[test]
 fn a_namespace_waits_for_what_is_in_it() {
     let server = Server::new();
     let namespaces = ("", "namespaces");
@@ -163,4 +199,17 @@ fn a_verb_that_the_resource_does_not_have_is_405() {
     )
     .expect_err("refused");
     assert_eq!(status.code, 405);
+}
+
+#[test]
+fn an_update_may_create_what_its_kind_allows() {
+    let server = Server::new();
+    let leases = ("coordination.k8s.io", "leases");
+    let lease = json!({"metadata": {"name": "l", "resourceVersion": "7"}, "spec": {"holderIdentity": "me"}});
+    let created = call(&server, "update", leases, "l", body(lease)).expect("created");
+    assert_eq!(created["spec"]["holderIdentity"], "me");
+    assert_eq!(created["metadata"]["resourceVersion"], "3");
+    let map = json!({"metadata": {"name": "m"}});
+    let status = call(&server, "update", ("", "secrets"), "m", body(map)).expect_err("missing");
+    assert_eq!(status.code, 404);
 }

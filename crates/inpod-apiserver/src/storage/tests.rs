@@ -1,5 +1,7 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -157,4 +159,64 @@ fn the_generation_moves_with_its_resources_alone() {
         .apply(PODS, Write::Create(object("n", "a", "1")))
         .expect("created");
     assert_ne!(store.generation(&[PODS, SECRETS]), before);
+}
+
+proptest! {
+    #[test]
+    fn every_kept_revision_can_be_read_again(
+        steps in proptest::collection::vec((0..4_usize, 0..3_u8, any::<bool>()), 1..60),
+        history in 1..40_usize,
+    ) {
+        let store = Arc::new(Store::with_history(history));
+        let mut watched = store.subscribe(&[PODS], 1).expect("known");
+        let mut seen = BTreeMap::new();
+        // What the objects were at each revision.
+        let mut then = vec![(1, BTreeMap::new())];
+        for (i, (name, verb, other)) in steps.into_iter().enumerate() {
+            let resource = if other { SECRETS } else { PODS };
+            let name = ["a", "b", "c", "d"][name];
+            let wish = object("n", name, &i.to_string());
+            let current = store.get("", resource.1, "n", name);
+            let write = match (verb, current) {
+                (_, None) => Write::Create(wish),
+                (0, Some(current)) => Write::Delete(current),
+                (_, Some(current)) => Write::Update(wish, current.revision),
+            };
+            store.apply(resource, write).expect("made from what is there");
+            let now = store.snapshot(PODS, None, None, None).expect("known");
+            let now: BTreeMap<String, Arc<Object>> =
+                now.items.into_iter().map(|o| (o.key(), o)).collect();
+            then.push((store.revision(), now));
+            if verb == 1 && history > 30 {
+                follow(&mut seen, &mut watched);
+            }
+        }
+        for (revision, objects) in &then {
+            match store.snapshot(PODS, None, None, Some(*revision)) {
+                Ok(snapshot) => {
+                    let read: Vec<_> = snapshot.items;
+                    prop_assert_eq!(&read, &objects.values().cloned().collect::<Vec<_>>());
+                }
+                Err(error) => {
+                    let too_old = matches!(error, StorageError::TooOld { .. });
+                    prop_assert!(too_old && then.len() > history);
+                }
+            }
+        }
+        if history > then.len() {
+            follow(&mut seen, &mut watched);
+            prop_assert_eq!(Some(&seen), then.last().map(|(_, objects)| objects));
+        }
+    }
+}
+
+/// Does to `seen` what has happened since.
+fn follow(seen: &mut BTreeMap<String, Arc<Object>>, watched: &mut Subscription) {
+    for change in watched.take().unwrap_or_default() {
+        let key = change.object.key();
+        match change.kind {
+            ChangeKind::Deleted => seen.remove(&key),
+            ChangeKind::Created | ChangeKind::Updated => seen.insert(key, change.object.clone()),
+        };
+    }
 }
