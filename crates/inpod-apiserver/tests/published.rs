@@ -21,27 +21,25 @@ fn main() -> ExitCode {
     let mut trials: Vec<_> = objects(&committed)
         .map(|stem| trial("committed", stem))
         .collect();
-    match module() {
-        Some(folder) => trials.extend(objects(&folder).map(|stem| trial("module", stem))),
-        None => {
-            let name = format!("module: {MODULE} is not in Go's module cache (go mod download)");
-            trials.push(Trial::test(name, || Ok(())).with_ignored_flag(true));
-        }
+    if let Some(folder) = module() {
+        trials.extend(objects(&folder).map(|stem| trial("module", stem)));
+    } else {
+        let name = format!("module: {MODULE} is not in Go's module cache (go mod download)");
+        trials.push(Trial::test(name, || Ok(())).with_ignored_flag(true));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 /// The module's folder in Go's cache, where it was downloaded.
 fn module() -> Option<PathBuf> {
-    let cache = match env::var_os("GOMODCACHE") {
-        Some(cache) => PathBuf::from(cache),
-        None => {
-            let output = Command::new("go")
-                .args(["env", "GOMODCACHE"])
-                .output()
-                .ok()?;
-            PathBuf::from(String::from_utf8(output.stdout).ok()?.trim())
-        }
+    let cache = if let Some(cache) = env::var_os("GOMODCACHE") {
+        PathBuf::from(cache)
+    } else {
+        let output = Command::new("go")
+            .args(["env", "GOMODCACHE"])
+            .output()
+            .ok()?;
+        PathBuf::from(String::from_utf8(output.stdout).ok()?.trim())
     };
     let folder = cache.join(MODULE);
     folder.is_dir().then_some(folder)

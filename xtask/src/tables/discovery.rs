@@ -165,9 +165,10 @@ fn group_versions(text: &mut String, groups: &[ApiGroup]) -> Result<()> {
             continue;
         }
         let preferred = &group.preferred_version.version;
-        let preferred = match versions.contains(&preferred.as_str()) {
-            true => preferred,
-            false => versions[0],
+        let preferred = if versions.contains(&preferred.as_str()) {
+            preferred
+        } else {
+            versions[0]
         };
         writeln!(
             text,
@@ -221,9 +222,10 @@ fn resource(
     } else {
         writeln!(text, "        subresources: &[")?;
         for sub in subresources {
-            let (group, version) = match sub.version.is_empty() {
-                true => (group, version),
-                false => (sub.group.as_str(), sub.version.as_str()),
+            let (group, version) = if sub.version.is_empty() {
+                (group, version)
+            } else {
+                (sub.group.as_str(), sub.version.as_str())
             };
             writeln!(
                 text,

@@ -196,11 +196,12 @@ fn without_comments(text: &str) -> String {
                 None => continue,
             }
         }
-        if let Some((before, after)) = rest.split_once("/*") {
-            if !before.contains("//") && !after.contains("*/") {
-                in_block = true;
-                rest = before;
-            }
+        if let Some((before, after)) = rest.split_once("/*")
+            && !before.contains("//")
+            && !after.contains("*/")
+        {
+            in_block = true;
+            rest = before;
         }
         let rest = match rest.find("//") {
             Some(at) if !rest[..at].contains('"') || rest[..at].ends_with(char::is_whitespace) => {

@@ -64,15 +64,13 @@ pub(crate) fn run(check: bool) -> Result<()> {
 
 /// The module that holds the tables.
 fn index(tables: &[Table]) -> Table {
-    let mut modules: Vec<&str> = tables
+    let mut modules: Vec<String> = tables
         .iter()
         .filter_map(|table| table.name.strip_suffix(".rs"))
+        .map(|module| format!("pub(super) mod {module};\n"))
         .collect();
     modules.sort_unstable();
-    let mut text = String::from(HEADER);
-    for module in modules {
-        text += &format!("pub(super) mod {module};\n");
-    }
+    let text = format!("{HEADER}{}", modules.concat());
     Table {
         name: "mod.rs".into(),
         text,

@@ -14,7 +14,6 @@ const META: &str = "k8s.io/apimachinery/pkg/apis/meta/v1";
 
 /// Types with encoders of their own in Go, and the shapes that stand for them.
 const SPECIAL: &[(&str, &str, &str)] = &[
-    (META, "Duration", "DURATION"),
     (META, "FieldsV1", "FIELDS_V1"),
     (META, "MicroTime", "MICRO_TIME"),
     (META, "Time", "TIME"),
@@ -59,7 +58,7 @@ pub(super) fn generate(
     while let Some(name) = generator.pending.pop() {
         generator.structure(&name)?;
     }
-    let mut tables = generator.tables();
+    let mut tables = generator.tables()?;
     tables.push(kinds_table(&kinds)?);
     Ok(tables)
 }
@@ -307,9 +306,10 @@ impl Generator<'_> {
         }
         if let Some(element) = body.strip_prefix("[]") {
             // Where the named slice is a message, it is one with a single repeated field.
-            let function = match self.wrapped[&name.0].contains(&name.1) {
-                true => "items",
-                false => "list",
+            let function = if self.wrapped[&name.0].contains(&name.1) {
+                "items"
+            } else {
+                "list"
             };
             let element = self.ty(file, &name, element)?.expression;
             return Ok(self.call(file, function, &go, &element));
@@ -368,27 +368,32 @@ impl Generator<'_> {
         self.file(path).uses.insert(name.to_owned());
     }
 
-    fn tables(self) -> Vec<Table> {
-        self.files
-            .into_iter()
-            .map(|(path, file)| {
-                let mut text = String::from(HEADER);
-                if !file.modules.is_empty() {
-                    let modules: Vec<_> = file.modules.into_iter().collect();
-                    text += &format!("use super::{{{}}};\n", modules.join(", "));
-                }
-                let uses: Vec<_> = file.uses.into_iter().collect();
-                text += &format!("use crate::schema::types::{{{}}};\n", uses.join(", "));
-                for row in file.rows.values() {
-                    text.push('\n');
-                    text.push_str(row);
-                }
-                Table {
-                    name: format!("{}.rs", module(&path)),
-                    text,
-                }
-            })
-            .collect()
+    fn tables(self) -> Result<Vec<Table>> {
+        let mut tables = Vec::new();
+        for (path, file) in self.files {
+            let mut text = String::from(HEADER);
+            if !file.modules.is_empty() {
+                writeln!(text, "use super::{};", braced(&file.modules))?;
+            }
+            writeln!(text, "use crate::schema::types::{};", braced(&file.uses))?;
+            for row in file.rows.values() {
+                write!(text, "\n{row}")?;
+            }
+            tables.push(Table {
+                name: format!("{}.rs", module(&path)),
+                text,
+            });
+        }
+        Ok(tables)
+    }
+}
+
+/// What a `use` takes from one module.
+fn braced(names: &BTreeSet<String>) -> String {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    match names[..] {
+        [name] => name.to_owned(),
+        _ => format!("{{{}}}", names.join(", ")),
     }
 }
 
@@ -408,10 +413,9 @@ impl Expression {
 }
 
 fn kinds_table(kinds: &[(String, String, String, Name)]) -> Result<Table> {
-    let modules: BTreeSet<_> = kinds.iter().map(|(.., (path, _))| module(path)).collect();
-    let modules: Vec<_> = modules.into_iter().collect();
+    let modules = kinds.iter().map(|(.., (path, _))| module(path)).collect();
     let mut text = String::from(HEADER);
-    writeln!(text, "use super::{{{}}};", modules.join(", "))?;
+    writeln!(text, "use super::{};", braced(&modules))?;
     writeln!(text, "use crate::schema::types::GoType;\n")?;
     writeln!(
         text,

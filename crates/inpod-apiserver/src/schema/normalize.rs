@@ -41,3 +41,29 @@ fn normalized(ty: &'static GoType, value: Value) -> Value {
         (_, value) => value,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::schema::type_of;
+
+    #[test]
+    fn order_omissions_and_zero_values_are_gos_at_every_depth() {
+        let ty = type_of("", "v1", "Pod").expect("a kind of the tables");
+        let Value::Object(mut pod) = json!({
+            "spec": {"containers": [{"image": "i", "name": "c", "args": [], "stdin": false}], "nodeName": ""},
+            "unknown": 1,
+            "metadata": {"name": "p", "labels": {"b": "", "a": ""}, "creationTimestamp": null},
+        }) else {
+            panic!("it is an object")
+        };
+        normalize(ty, &mut pod);
+        let text = serde_json::to_string(&pod).expect("JSON can be written");
+        assert_eq!(
+            text,
+            r#"{"metadata":{"name":"p","labels":{"a":"","b":""}},"spec":{"containers":[{"name":"c","image":"i","resources":{}}]},"status":{}}"#
+        );
+    }
+}

@@ -187,7 +187,7 @@ fn binary(number: u128, exponent: i32, places: i32) -> Result<String, &'static s
 
 fn base_1024(mut number: u128) -> String {
     let mut at = 0;
-    while number >= 1024 && number % 1024 == 0 && at + 1 < BINARY.len() {
+    while number >= 1024 && number.is_multiple_of(1024) && at + 1 < BINARY.len() {
         number /= 1024;
         at += 1;
     }

@@ -97,12 +97,12 @@ fn parse(text: &str, micros: bool) -> Result<Option<String>, Problem<'_>> {
 fn write(time: DateTime, micros: bool) -> String {
     let (year, month, day) = (time.year(), time.month(), time.day());
     let (hour, minute, second) = (time.hour(), time.minute(), time.second());
-    let mut text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
+    let seconds = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
     if micros {
-        text += &format!(".{:06}", time.subsec_nanosecond() / 1000);
+        format!("{seconds}.{:06}Z", time.subsec_nanosecond() / 1000)
+    } else {
+        seconds + "Z"
     }
-    text.push('Z');
-    text
 }
 
 fn number<'a>(

@@ -241,22 +241,20 @@ impl Fields {
         let mut json = Map::with_capacity(self.set.len());
         let mut set = self.set.into_iter().peekable();
         for (index, field) in self.table.iter().enumerate() {
-            let value = match set.next_if(|(set, _)| *set == index) {
-                Some((_, value)) => value,
-                None => Value::Null,
-            };
-            let value = match field.presence {
-                Presence::Nullable => value,
-                Presence::Always if value.is_null() => field.ty.zero(),
-                Presence::Always => value,
-                Presence::Optional | Presence::OmitZero if value.is_null() => continue,
-                Presence::Optional | Presence::OmitZero => value,
-                Presence::OmitEmpty if is_empty(&value) => continue,
-                Presence::OmitEmpty => value,
-            };
-            let value = match (field.ty.shape, value) {
-                (Shape::Map(_), Value::Object(map)) => sorted(map).into(),
-                (_, value) => value,
+            let value = set
+                .next_if(|(set, _)| *set == index)
+                .map(|(_, value)| value);
+            let value = match (value, field.presence) {
+                (Some(value), Presence::OmitEmpty) if is_empty(&value) => continue,
+                (None | Some(Value::Null), presence) => match presence {
+                    Presence::Always => field.ty.zero(),
+                    Presence::Nullable => Value::Null,
+                    Presence::OmitEmpty | Presence::Optional | Presence::OmitZero => continue,
+                },
+                (Some(Value::Object(map)), _) if matches!(field.ty.shape, Shape::Map(_)) => {
+                    sorted(map).into()
+                }
+                (Some(value), _) => value,
             };
             json.insert(field.json.to_owned(), value);
         }

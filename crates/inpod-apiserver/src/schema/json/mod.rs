@@ -117,7 +117,7 @@ struct Decoder<'a> {
 /// A value that was of another type than asked for is `None`, as is `null`.
 type Read = Result<Option<Value>, SyntaxError>;
 
-impl<'a> Decoder<'a> {
+impl Decoder<'_> {
     fn document(&mut self, ty: &'static GoType) -> Result<Value, SyntaxError> {
         let value = match self.lexer.peek_value()? {
             b'{' | b'n' => self.value(ty)?.unwrap_or_else(|| ty.zero()),
@@ -136,14 +136,12 @@ impl<'a> Decoder<'a> {
             (Shape::Struct(fields), b'{') => self.structure(ty, fields).map(Some),
             (Shape::Map(value), b'{') => self.map(value).map(Some),
             (Shape::List(element) | Shape::Items(element), b'[') => self.list(element).map(Some),
-            (Shape::String, b'"') => Ok(Some(self.lexer.string()?.into())),
+            (Shape::String | Shape::IntOrString, b'"') => Ok(Some(self.lexer.string()?.into())),
             (Shape::Bytes, b'"') => self.bytes(),
             (Shape::Bool, b't') => self.lexer.literal("true").map(|()| Some(true.into())),
             (Shape::Bool, b'f') => self.lexer.literal("false").map(|()| Some(false.into())),
-            (Shape::Int32, b'-' | b'0'..=b'9') => self.integer::<i32>(ty),
+            (Shape::Int32 | Shape::IntOrString, b'-' | b'0'..=b'9') => self.integer::<i32>(ty),
             (Shape::Int64, b'-' | b'0'..=b'9') => self.integer::<i64>(ty),
-            (Shape::IntOrString, b'"') => Ok(Some(self.lexer.string()?.into())),
-            (Shape::IntOrString, b'-' | b'0'..=b'9') => self.integer::<i32>(ty),
             (Shape::Time | Shape::MicroTime, b'"') => {
                 self.time(matches!(ty.shape, Shape::MicroTime))
             }
@@ -213,21 +211,20 @@ impl<'a> Decoder<'a> {
 
     fn integer<T: std::str::FromStr + Into<i64>>(&mut self, ty: &GoType) -> Read {
         let text = self.lexer.number()?;
-        match text.parse::<T>() {
-            Ok(number) => Ok(Some(number.into().into())),
-            Err(_) => {
-                self.errors.wrong_type(&format!("number {text}"), ty);
-                Ok(None)
-            }
+        if let Ok(number) = text.parse::<T>() {
+            return Ok(Some(number.into().into()));
         }
+        self.errors.wrong_type(&format!("number {text}"), ty);
+        Ok(None)
     }
 
     fn bytes(&mut self) -> Read {
         let text = self.lexer.string()?;
         // Go's decoder does not mind line breaks.
-        let text: Cow<'_, str> = match text.contains(['\r', '\n']) {
-            true => text.replace(['\r', '\n'], "").into(),
-            false => text,
+        let text: Cow<'_, str> = if text.contains(['\r', '\n']) {
+            text.replace(['\r', '\n'], "").into()
+        } else {
+            text
         };
         match LENIENT.decode(text.as_bytes()) {
             Ok(bytes) => Ok(Some(STANDARD.encode(bytes).into())),
@@ -259,9 +256,10 @@ impl<'a> Decoder<'a> {
 
     fn time(&mut self, micros: bool) -> Read {
         let text = self.lexer.string()?;
-        let parsed = match micros {
-            true => time::micros(&text),
-            false => time::seconds(&text),
+        let parsed = if micros {
+            time::micros(&text)
+        } else {
+            time::seconds(&text)
         };
         match parsed {
             Ok(time) => Ok(time.map(Value::from)),

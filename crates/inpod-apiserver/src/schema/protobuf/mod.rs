@@ -3,6 +3,8 @@
 //! Beyond the tables, what is known here are the messages with encodings of their own: `Quantity`, `IntOrString`, `Time`,
 //! `MicroTime`, `RawExtension` and `FieldsV1`.
 
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use base64::Engine as _;
