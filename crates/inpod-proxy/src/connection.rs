@@ -40,10 +40,9 @@ pub(crate) async fn serve(client: Client, stream: Stream, via: Via, draining: Dr
         }
     });
     let mut http = http1::Builder::new();
-    // The head's time is kept by `Inbound`: hyper's would also end connections that are merely idle.
-    http.header_read_timeout(None)
-        .pipeline_flush(true)
-        .max_buf_size(MAX_HEAD + 1);
+    // The head's time is kept by `Inbound`: hyper's would also end connections that are merely idle. And no `pipeline_flush`: it
+    // keeps an answer back while anything is read behind the request, be it the first bytes of a tunnel.
+    http.header_read_timeout(None).max_buf_size(MAX_HEAD + 1);
     let connection = http.serve_connection(io, service).with_upgrades();
     tokio::pin!(connection);
 
