@@ -206,6 +206,7 @@ fn child<'a>(object: &'a mut Json, key: &str) -> &'a mut Json {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -221,6 +222,18 @@ pub(crate) mod tests {
     /// The object as indented JSON, for snapshots.
     pub(crate) fn pretty(object: Json) -> String {
         format!("{:#}", Value::Object(object))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_put_is_read(path in "[a-c]{1,2}(\\.[a-c]{1,2}){0,3}", before in "[a-c](\\.[a-c]){0,3}") {
+            let mut o = Json::new();
+            o.put(&before, "in the way");
+            o.put(&path, "value");
+            prop_assert_eq!(o.text(&path), "value");
+            prop_assert_eq!(o.take(&path), Some(json!("value")));
+            prop_assert_eq!(o.at(&path), None);
+        }
     }
 
     #[test]

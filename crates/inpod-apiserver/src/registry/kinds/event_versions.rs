@@ -60,6 +60,7 @@ fn start(event: &mut Json) -> Json {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -93,6 +94,21 @@ mod tests {
             Value::Object(both).to_string(),
             Value::Object(event).to_string()
         );
+    }
+
+    proptest! {
+        #[test]
+        fn no_field_of_a_core_event_is_lost(present in proptest::sample::subsequence(NAMES.to_vec(), 0..=NAMES.len())) {
+            let mut event = object(json!({"metadata": {"name": "e"}}));
+            for (_, core) in present {
+                event.insert(core.to_owned(), json!({"field": core}));
+            }
+            let mut both = event.clone();
+            from_core(&mut both);
+            to_core(&mut both);
+            both.retain(|_, value| !value.is_null());
+            prop_assert_eq!(both, event);
+        }
     }
 
     #[test]

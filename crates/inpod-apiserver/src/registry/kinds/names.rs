@@ -142,6 +142,8 @@ pub(crate) fn regex_error(rule: &str, regex: &str, examples: &[&str]) -> String 
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -185,6 +187,14 @@ mod tests {
         assert!(config_key(".dockerconfigjson").is_empty());
         assert_eq!(config_key("..data"), ["must not start with '..'"]);
         assert_eq!(config_key("a/b").len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn every_label_is_a_subdomain_and_every_subdomain_is_made_of_labels(value in "[a-zA-Z0-9.-]{0,12}") {
+            let labels = value.split('.').all(|part| dns1123_label(part).is_empty());
+            prop_assert_eq!(dns1123_subdomain(&value).is_empty(), labels);
+        }
     }
 
     #[test]
