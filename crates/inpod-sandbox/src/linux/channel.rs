@@ -29,8 +29,8 @@ pub(super) enum Message {
     Started,
     /// It does not, and will not.
     Failed(Failure),
-    /// The process stopped by this signal.
-    Stopped(i32),
+    /// The process stopped.
+    Stopped,
     /// The process ended with this wait status.
     Exited(i32),
     /// Send the process this signal.
@@ -189,7 +189,7 @@ impl Message {
             Self::Ready => (b'R', 0, ""),
             Self::Go => (b'G', 0, ""),
             Self::Started => (b'S', 0, ""),
-            Self::Stopped(signal) => (b'T', *signal, ""),
+            Self::Stopped => (b'T', 0, ""),
             Self::Exited(status) => (b'E', *status, ""),
             Self::Signal(signal) => (b'K', *signal, ""),
             Self::Failed(Failure { stage, errno, what }) => {
@@ -226,7 +226,7 @@ impl Message {
             b'R' => Self::Ready,
             b'G' => Self::Go,
             b'S' => Self::Started,
-            b'T' => Self::Stopped(number),
+            b'T' => Self::Stopped,
             b'E' => Self::Exited(number),
             b'K' => Self::Signal(number),
             b'p' => failed(Stage::Permission),

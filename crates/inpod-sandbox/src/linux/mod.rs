@@ -155,27 +155,31 @@ impl Sandbox {
                 PollFd::new(&self.namespaces.init, PollFlags::IN),
                 PollFd::new(channel, PollFlags::IN),
                 PollFd::new(&signals, PollFlags::IN),
+                PollFd::from_borrowed_fd(self.namespaces.setup(), PollFlags::IN),
             ];
             match poll(&mut ready, None) {
                 Err(rustix::io::Errno::INTR) => continue,
                 other => other?,
             };
             let empty = !ready[0].revents().is_empty();
+            if !empty && !ready[3].revents().is_empty() {
+                self.kill(); // setup never ends before init, unless by force
+            }
             // Signals first: after a SIGCONT, that the process had stopped is old news.
             let continued = self.hand_on(&signals);
-            let mut stopped = None;
+            let mut stopped = false;
             while let Some((message, _)) = channel.try_receive()? {
                 match message {
                     Message::Exited(raw) => outcome = Outcome::Exited(ExitStatus::from_raw(raw)),
-                    Message::Stopped(signal) => stopped = Some(signal),
+                    Message::Stopped => stopped = true,
                     _ => {}
                 }
             }
             if empty {
                 break;
             }
-            if let Some(signal) = stopped.filter(|_| !continued) {
-                self.stop_too(signal);
+            if stopped && !continued {
+                self.stop_too();
             }
         }
         self.namespaces.reap();
@@ -198,12 +202,10 @@ impl Sandbox {
         continued
     }
 
-    /// A process that stops itself alone (`suspend` in a shell, Ctrl-Z in `less`) leaves us running, and whoever started us waiting. Only at
+    /// A process that stops alone (`suspend` in a shell, Ctrl-Z in `less`) leaves us running, and whoever started us waiting. Only at
     /// a terminal: elsewhere nobody would continue us.
-    fn stop_too(&self, signal: i32) {
-        let by_job_control =
-            [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU].map(|signal| signal as i32);
-        if self.terminal.is_some() && by_job_control.contains(&signal) {
+    fn stop_too(&self) {
+        if self.terminal.is_some() {
             let _ = nix::sys::signal::raise(Signal::SIGTSTP);
         }
     }

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use nix::errno::Errno;
 use nix::spawn::{
     PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn, posix_spawnp,
 };
@@ -95,14 +96,19 @@ pub(super) fn start_process(plan: &Plan) -> io::Result<Pid> {
     let defaults: SigSet = [Signal::SIGPIPE].into_iter().collect();
     let attributes = attributes(&SignalMask::decode(&plan.signal_mask).0, &defaults)?;
     let environment = environment(std::env::vars_os())?;
-    let pid = posix_spawnp(
-        &program,
-        &PosixSpawnFileActions::init()?,
-        &attributes,
-        &args,
-        &environment,
-    )?;
-    to_rustix(pid)
+    let actions = PosixSpawnFileActions::init()?;
+    match posix_spawnp(&program, &actions, &attributes, &args, &environment) {
+        // Said too when a directory of PATH cannot be searched; a shell then says that there is no such command.
+        Err(Errno::EACCES) if !is_visible(&plan.program) => Err(Errno::ENOENT.into()),
+        other => to_rustix(other?),
+    }
+}
+
+/// Whether there is such a file, in PATH for a mere name.
+fn is_visible(program: &OsStr) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    program.as_bytes().contains(&b'/')
+        || std::env::split_paths(&path).any(|directory| directory.join(program).exists())
 }
 
 fn attributes(mask: &SigSet, defaults: &SigSet) -> io::Result<PosixSpawnAttr> {

@@ -167,8 +167,8 @@ fn reap_all(channel: &Channel, process: Pid) -> bool {
         if pid != process {
             continue;
         }
-        if let Some(signal) = status.stopping_signal() {
-            let _ = channel.send(&Message::Stopped(signal), &[]);
+        if status.stopped() {
+            let _ = channel.send(&Message::Stopped, &[]);
         } else {
             let _ = channel.send(&Message::Exited(status.as_raw()), &[]);
             return true;

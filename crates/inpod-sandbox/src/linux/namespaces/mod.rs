@@ -5,7 +5,7 @@
 //! - *init*, PID 1 inside, which mounts, starts the process and ends with it.
 //!
 //! Each ends when one of the others does: init sees the caller's death by the end of their [`Channel`] and setup's by the
-//! parent-death signal, setup sees the caller's and init's. With init the kernel kills everything in its PID namespace and takes the
+//! parent-death signal, setup sees the caller's and init's, and the caller kills init when setup is dead. With init the kernel kills everything in its PID namespace and takes the
 //! mounts away.
 
 mod helper;
@@ -17,8 +17,9 @@ mod setup;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::retry_on_intr;
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 
@@ -47,6 +48,16 @@ pub(super) struct Namespaces {
 struct Setup(OwnedFd);
 
 impl Setup {
+    /// Waits for something on the channel, or for setup's end, and tells whether it has ended.
+    fn ended_before(&self, channel: &Channel) -> io::Result<bool> {
+        let mut ready = [
+            PollFd::new(&self.0, PollFlags::IN),
+            PollFd::new(channel, PollFlags::IN),
+        ];
+        retry_on_intr(|| poll(&mut ready, None))?;
+        Ok(!ready[0].revents().is_empty())
+    }
+
     fn wait(&self) {
         // Fails if that was done before.
         let _ = retry_on_intr(|| waitid(WaitId::PidFd(self.0.as_fd()), WaitIdOptions::EXITED));
@@ -79,12 +90,17 @@ pub(super) fn make(view: &View, command: &Command) -> Result<Namespaces, Error> 
     // Setup introduces init while init is at work, so either may be heard first.
     let (mut init, mut ready) = (None, None);
     let answer = loop {
-        match channel.receive() {
+        // Should setup be killed before init asks to die with it, nobody else tells.
+        let ended = match setup.ended_before(&channel) {
+            Ok(ended) => ended,
+            Err(error) => break Err(failed(error)),
+        };
+        match channel.try_receive() {
             Ok(Some((Message::Init, descriptors))) => init = descriptors.into_iter().next(),
             Ok(Some((Message::Ready, descriptors))) => ready = Some(descriptors),
             Ok(Some((Message::Failed(failure), _))) => break Err(error(failure, command)),
-            Ok(Some(_)) => {}
-            Ok(None) => break Err(Error::Killed),
+            Ok(None) if ended => break Err(Error::Killed),
+            Ok(_) => {}
             Err(error) => break Err(failed(error)),
         }
         match (init, ready) {
@@ -124,6 +140,11 @@ impl Namespaces {
             Some((Message::Failed(failure), _)) => Err(error(failure, command)),
             _ => Err(Error::Killed),
         }
+    }
+
+    /// Setup's pidfd.
+    pub(super) fn setup(&self) -> BorrowedFd<'_> {
+        self.setup.0.as_fd()
     }
 
     /// Once nothing lives inside: leaves no helper behind.
