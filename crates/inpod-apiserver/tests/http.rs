@@ -451,29 +451,6 @@ async fn the_default_account_and_the_kubernetes_service_come_back() {
 }
 
 #[tokio::test]
-async fn view_gathers_the_rules_of_a_role_that_is_labelled_for_it() {
-    let server = server().await;
-    let roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
-    let path = format!("{roles}?watch=1&fieldSelector=metadata.name%3Dview");
-    let mut events = watch(&server, &path, JSON).await;
-    assert_eq!(events.next_name().await, "ADDED view");
-    let rule = json!({"verbs": ["get"], "apiGroups": ["example.com"], "resources": ["things"]});
-    let role = json!({
-        "metadata": {
-            "name": "things",
-            "labels": {"rbac.authorization.k8s.io/aggregate-to-view": "true"},
-        },
-        "rules": [rule],
-    });
-    let created = json(&server, Method::POST, roles, &role).await;
-    assert_eq!(created.code, StatusCode::CREATED, "{}", created.text());
-    let changed = events.next().await.expect("view changes");
-    let rules = changed["object"]["rules"].as_array().expect("rules");
-    assert!(rules.contains(&rule), "{rules:?}");
-    server.shutdown().await;
-}
-
-#[tokio::test]
 async fn a_deleted_namespace_goes_with_what_is_in_it() {
     let server = server().await;
     let namespace = json!({"metadata": {"name": "gone"}});

@@ -283,13 +283,13 @@ mod tests {
 
     use super::*;
 
-    fn refused(meta: TypeMeta) -> Option<String> {
+    fn refused(meta: &TypeMeta) -> Option<String> {
         let expected = Expected {
             group: "rbac.authorization.k8s.io",
             version: "v1",
             kind: "Role",
         };
-        expected.check(&meta).err().map(|status| status.message)
+        expected.check(meta).err().map(|status| status.message)
     }
 
     fn meta(kind: &str, api_version: &str) -> TypeMeta {
@@ -301,21 +301,21 @@ mod tests {
 
     #[test]
     fn what_a_body_does_not_say_is_taken_from_the_request() {
-        assert_eq!(refused(meta("", "")), None);
-        assert_eq!(refused(meta("Role", "")), None);
-        assert_eq!(refused(meta("", "rbac.authorization.k8s.io/v1")), None);
+        assert_eq!(refused(&meta("", "")), None);
+        assert_eq!(refused(&meta("Role", "")), None);
+        assert_eq!(refused(&meta("", "rbac.authorization.k8s.io/v1")), None);
     }
 
     #[test]
     fn another_kind_is_refused_in_the_real_words() {
         assert_eq!(
-            refused(meta("Pod", "v1")).as_deref(),
+            refused(&meta("Pod", "v1")).as_deref(),
             Some(
                 "Pod in version \"v1\" cannot be handled as a Role: converting (v1.Pod) to (rbac.Role): unknown conversion"
             )
         );
         assert_eq!(
-            refused(meta("Thing", "example.com/v1")).as_deref(),
+            refused(&meta("Thing", "example.com/v1")).as_deref(),
             Some(
                 "Thing in version \"v1\" cannot be handled as a Role: no kind \"Thing\" is registered for version \
                  \"example.com/v1\" in scheme \"pkg/api/legacyscheme/scheme.go:30\""
