@@ -1,14 +1,12 @@
 //! What is served at paths that are no resources.
 
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, VARY};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
-use sha2::{Digest as _, Sha256};
 
 use super::negotiate::{Endpoint, Form, Transform};
 use super::reply::{self, Response};
-use super::{Door, discovery, encode, health, query};
+use super::{Door, discovery, document_hash, encode, health, openapi, query};
 use crate::Status;
 use crate::schema::{self, Json};
 
@@ -35,6 +33,9 @@ pub(super) fn serve(door: &Door, parts: &Parts, path: &str) -> Result<Response, 
         ["apis", group] => document(parts, discovery::group(group)),
         ["api", version] => document(parts, discovery::resource_list("", version)),
         ["apis", group, version] => document(parts, discovery::resource_list(group, version)),
+        ["openapi", "v3"] => document(parts, Some(openapi::index())),
+        ["openapi", "v3", "api", version] => document(parts, openapi::of("", version)),
+        ["openapi", "v3", "apis", group, version] => document(parts, openapi::of(group, version)),
         [".well-known", "openid-configuration"] => Ok(oidc(
             "application/json",
             &door
@@ -64,6 +65,7 @@ fn index() -> Response {
         "/healthz/ping",
         "/livez",
         "/livez/ping",
+        "/openapi/v3",
         "/openid/v1/jwks",
         "/readyz",
         "/readyz/ping",
@@ -126,11 +128,8 @@ fn discovered(parts: &Parts, core: bool, plain: impl FnOnce() -> Json) -> Result
     if form.transform != Transform::Aggregated {
         return Ok(reply::json(StatusCode::OK, form, encode::bytes(&plain())));
     }
-    let body = encode::bytes(&discovery::aggregated(core));
-    let etag = format!(
-        "\"{}\"",
-        BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&body))
-    );
+    let document = discovery::aggregated(core);
+    let etag = format!("\"{}\"", document_hash(&document));
     let unchanged = parts
         .headers
         .get(IF_NONE_MATCH)
@@ -143,7 +142,7 @@ fn discovered(parts: &Parts, core: bool, plain: impl FnOnce() -> Json) -> Result
         reply::bytes(
             StatusCode::OK,
             "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
-            reply::written(form, body),
+            reply::written(form, encode::bytes(&document)),
         )
     };
     let headers = response.headers_mut();
