@@ -275,6 +275,33 @@ mod tests {
     }
 
     #[test]
+    fn patches_at_once_all_succeed_and_none_is_lost() {
+        let server = server();
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let server = &server;
+                scope.spawn(move || {
+                    for n in 0..25 {
+                        let label =
+                            json!({"metadata": {"labels": {format!("l{thread}"): n.to_string()}}});
+                        server
+                            .serve("patch", "a", "", Input::MergePatch(label))
+                            .expect("patched");
+                    }
+                });
+            }
+        });
+        let after = server
+            .serve("get", "a", "", Input::Empty)
+            .map(value)
+            .expect("there");
+        for thread in 0..4 {
+            assert_eq!(after["metadata"]["labels"][format!("l{thread}")], "24");
+        }
+        assert_eq!(after["metadata"]["resourceVersion"], "103");
+    }
+
+    #[test]
     fn copies_of_copies_end() {
         let copy = json!({"op": "copy", "from": "/spec", "path": "/spec/more"});
         let patch = Patch::Json(vec![copy; 1000].into());

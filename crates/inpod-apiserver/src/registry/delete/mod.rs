@@ -15,8 +15,6 @@ use crate::storage::{Lookup as _, Object, StorageError, Write};
 
 use step::{Step, step};
 
-/// How often a deletion is tried again because the object changed meanwhile.
-const ATTEMPTS: usize = 5;
 /// Deletes the object that the request names.
 pub(super) fn delete(cx: &Context<'_>, options: &DeleteOptions) -> Result<Answer, Status> {
     let cx = &with_dry_run(cx, options);
@@ -66,7 +64,7 @@ fn remove(
 ) -> Result<Deletion, Status> {
     let (group, resource) = cx.resource.storage;
     let store = &cx.core.store;
-    for _ in 0..ATTEMPTS {
+    for _ in 0..update::ATTEMPTS {
         let current = store
             .get(group, resource, namespace, name)
             .ok_or_else(|| Status::not_found(cx.resource.group, cx.resource.name, name))?;
