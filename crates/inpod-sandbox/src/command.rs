@@ -7,10 +7,6 @@ use crate::SignalMask;
 pub struct Command {
     pub(crate) program: OsString,
     pub(crate) args: Vec<OsString>,
-    #[cfg_attr(
-        not(target_os = "linux"),
-        expect(dead_code, reason = "nothing is run there")
-    )]
     pub(crate) signal_mask: Option<SignalMask>,
 }
 

@@ -18,10 +18,14 @@
 //!
 //! On other systems than Linux everything is there, and [`spawn`] answers [`Error::NeedsLinux`].
 
-mod command;
 mod error;
 mod view;
 
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "nothing is run there")
+)]
+mod command;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(not(target_os = "linux"))]

@@ -71,20 +71,29 @@ fn missing(user: User) -> Option<&'static str> {
     missing.as_deref()
 }
 
+/// A directory that everybody can enter, until [`clean_up`].
+fn public() -> &'static Path {
+    static PUBLIC: OnceLock<PathBuf> = OnceLock::new();
+    PUBLIC.get_or_init(|| {
+        let directory = tempfile::tempdir().expect("a directory").keep();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).expect("permissions");
+        directory
+    })
+}
+
 /// This binary where everybody can execute it.
 pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let name = format!("inpod-sandbox-test-{}", rustix::process::geteuid().as_raw());
-        let (path, temporary) = (
-            std::env::temp_dir().join(&name),
-            std::env::temp_dir().join(format!("{name}.{}", std::process::id())),
-        );
-        fs::copy(std::env::current_exe().expect("a path"), &temporary).expect("a copy");
-        fs::set_permissions(&temporary, fs::Permissions::from_mode(0o755)).expect("permissions");
-        fs::rename(&temporary, &path).expect("a rename");
+        let path = public().join("runner");
+        fs::copy(std::env::current_exe().expect("a path"), &path).expect("a copy");
         path
     })
+}
+
+/// After the last trial.
+pub(crate) fn clean_up() {
+    let _ = fs::remove_dir_all(public());
 }
 
 /// A command that runs `command` in a sandbox.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use inpod_sandbox::{Command, Error, Files, Redirect, View, block_signals, spawn};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::SignalFd;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{
     AddressFamily, SendFlags, SocketFlags, SocketType, connect as connect_socket, sendto,
     socket_with,
@@ -169,27 +169,28 @@ fn unix() -> std::io::Result<String> {
     Ok("connected".into())
 }
 
-/// Prints how many times it is interrupted.
+/// Says each time it is interrupted, and how often in all once something is typed.
 pub(crate) fn count_interrupts() {
     let interrupt = SigSet::from(Signal::SIGINT);
     interrupt.thread_block().expect("a mask");
     let signals = SignalFd::new(&interrupt).expect("a signalfd");
     println!("ready");
-    let (mut count, mut patience) = (0, None);
-    // Long for the first, and for another as long as one takes that is handed on.
-    while poll(
-        &mut [PollFd::new(&signals, PollFlags::IN)],
-        patience.as_ref(),
-    )
-    .is_ok_and(|ready| ready > 0)
-    {
-        signals.read_signal().expect("a signal");
-        count += 1;
-        patience = Some(Timespec {
-            tv_sec: 0,
-            tv_nsec: 300_000_000,
-        });
+    let keyboard = std::io::stdin();
+    let mut count = 0;
+    loop {
+        let mut ready = [
+            PollFd::new(&signals, PollFlags::IN),
+            PollFd::new(&keyboard, PollFlags::IN),
+        ];
+        poll(&mut ready, None).expect("a poll");
+        if !ready[0].revents().is_empty() {
+            signals.read_signal().expect("a signal");
+            count += 1;
+            println!("interrupted");
+        } else if !ready[1].revents().is_empty() {
+            break;
+        }
     }
-    println!("interrupted {count}");
+    println!("in all {count}.");
     std::process::exit(5);
 }

@@ -40,5 +40,7 @@ fn main() {
         trials.extend(endings::trials(user));
         trials.extend(terminal::trials(user));
     }
-    libtest_mimic::run(&arguments, trials).exit();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    harness::clean_up();
+    conclusion.exit();
 }
