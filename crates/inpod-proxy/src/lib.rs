@@ -24,7 +24,6 @@ mod inbound;
 mod lifecycle;
 mod listener;
 mod proxy;
-#[cfg(unix)]
 mod socket_file;
 mod status;
 

@@ -3,14 +3,12 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-#[cfg(unix)]
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-#[cfg(unix)]
 use crate::socket_file::SocketFile;
 
 /// Where the proxy listens.
@@ -18,7 +16,6 @@ use crate::socket_file::SocketFile;
 pub struct Listener {
     socket: Socket,
     address: Address,
-    #[cfg(unix)]
     _file: Option<SocketFile>,
 }
 
@@ -77,9 +74,10 @@ impl Listener {
             Ok((listener, address))
         };
         let (listener, bound) = bound.await.map_err(|source| ListenError::Tcp {
-            address: match host.contains(':') {
-                true => format!("[{host}]:{port}"),
-                false => format!("{host}:{port}"),
+            address: if host.contains(':') {
+                format!("[{host}]:{port}")
+            } else {
+                format!("{host}:{port}")
             },
             source,
         })?;
@@ -87,7 +85,6 @@ impl Listener {
         Ok(Self {
             socket: Socket::Tcp(listener, name),
             address: Address::Tcp(bound),
-            #[cfg(unix)]
             _file: None,
         })
     }
@@ -98,7 +95,6 @@ impl Listener {
     ///
     /// # Errors
     /// [`ListenError::SocketInUse`] and [`ListenError::NotASocket`] for what is in the way, [`ListenError::Unix`] where the system refuses.
-    #[cfg(unix)]
     pub fn unix(path: impl Into<PathBuf>) -> Result<Self, ListenError> {
         let path = path.into();
         let (listener, file) = SocketFile::bind(&path)?;
@@ -126,7 +122,6 @@ impl Listener {
                 };
                 Ok((Stream::Tcp(stream), via))
             }
-            #[cfg(unix)]
             Socket::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
                 Ok((Stream::Unix(stream), Via::Unix))
@@ -147,8 +142,7 @@ impl fmt::Display for Address {
 #[derive(Debug)]
 enum Socket {
     /// With the name that was asked for, where it was not an address.
-    Tcp(TcpListener, Option<std::sync::Arc<str>>),
-    #[cfg(unix)]
+    Tcp(TcpListener, Option<Arc<str>>),
     Unix(UnixListener),
 }
 
@@ -159,10 +153,9 @@ pub(crate) enum Via {
         /// The address that the client connected to.
         local: IpAddr,
         /// The name that the proxy was told to listen on.
-        name: Option<std::sync::Arc<str>>,
+        name: Option<Arc<str>>,
     },
     /// No browser and no other Pod reaches a unix socket.
-    #[cfg(unix)]
     Unix,
 }
 
@@ -170,7 +163,6 @@ pub(crate) enum Via {
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpStream),
-    #[cfg(unix)]
     Unix(UnixStream),
 }
 
@@ -179,7 +171,6 @@ macro_rules! either {
     ($self:ident, $method:ident $(, $argument:expr)*) => {
         match $self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).$method($($argument),*),
-            #[cfg(unix)]
             Stream::Unix(stream) => Pin::new(stream).$method($($argument),*),
         }
     };

@@ -48,10 +48,10 @@ pub(crate) fn begins_head(byte: u8) -> bool {
 pub(crate) fn read(head: &[u8]) -> Result<After, Failure> {
     let mut lines = head.split(|&b| b == b'\n').map(|line| {
         let line = line.strip_suffix(b"\r").ok_or(BARE_LINE_END)?;
-        match line.iter().any(|&b| (b < b' ' && b != b'\t') || b == 0x7f) {
-            true => Err("the request's head has a control character"),
-            false => Ok(line),
+        if line.iter().any(|&b| (b < b' ' && b != b'\t') || b == 0x7f) {
+            return Err("the request's head has a control character");
         }
+        Ok(line)
     });
     let version = request_line(
         lines
@@ -193,4 +193,70 @@ fn decimal(value: &[u8]) -> Option<u64> {
 /// `tchar` of RFC 9110, section 5.6.2.
 fn is_token_byte(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Text that is nearly a head: its pieces are what parsers disagree about.
+    fn nearly_a_head() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop::sample::select(vec![
+            "GET / HTTP/1.1",
+            "POST /a HTTP/1.0",
+            "\r\n",
+            "\n",
+            "\r",
+            " ",
+            "\t",
+            ":",
+            "Host: localhost",
+            "Content-Length: 3",
+            "Content-Length: 3, 3",
+            "Content-Length",
+            "Transfer-Encoding: chunked",
+            "Transfer-Encoding: identity",
+            "Upgrade: x",
+            "\0",
+            "\r\n\r\n",
+        ]);
+        prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat().into_bytes())
+    }
+
+    fn count(head: &[u8], name: &str) -> usize {
+        String::from_utf8_lossy(head)
+            .lines()
+            .filter(|line| line.to_lowercase().starts_with(name))
+            .count()
+    }
+
+    proptest! {
+        #[test]
+        fn a_head_ends_at_the_same_place_however_it_comes(bytes in nearly_a_head()) {
+            let whole = head_len(&bytes, 0);
+            let piecewise = (0..=bytes.len())
+                .find_map(|len| head_len(&bytes[..len], len.saturating_sub(1)));
+            prop_assert_eq!(whole, piecewise);
+        }
+
+        #[test]
+        fn an_accepted_head_has_one_reading(bytes in nearly_a_head()) {
+            let Some(len) = head_len(&bytes, 0) else { return Ok(()) };
+            let head = &bytes[..len];
+            let Ok(after) = read(head) else { return Ok(()) };
+            prop_assert!(head.ends_with(b"\r\n\r\n"));
+            prop_assert_eq!(count(head, "content-length") + count(head, "transfer-encoding") <= 1, true);
+            prop_assert!(count(head, "host") <= 1);
+            let last = count(head, "transfer-encoding") + count(head, "upgrade") > 0;
+            prop_assert_eq!(after == After::Last, last);
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            let _ = head_len(&bytes, 0);
+            let _ = read(&bytes);
+        }
+    }
 }

@@ -75,27 +75,20 @@ fn target(head: &Parts) -> Result<PathAndQuery, Failure> {
 }
 
 /// Refuses what a web page can make a browser send: by a name that it made resolve to this machine (DNS rebinding), or across
-/// origins, which for WebSockets nothing else stops.
+/// origins, which for a `WebSocket` nothing else stops.
 fn check_source(headers: &HeaderMap, via: &Via) -> Result<(), Failure> {
-    #[cfg_attr(
-        not(unix),
-        expect(
-            clippy::infallible_destructuring_match,
-            reason = "unix has another way"
-        )
-    )]
-    let (local, name) = match via {
-        Via::Tcp { local, name } => (*local, name.as_deref()),
-        #[cfg(unix)]
-        Via::Unix => return Ok(()),
+    let Via::Tcp { local, name } = via else {
+        return Ok(());
     };
     let is_ours = |host: Host<'_>| match host {
         Host::Name(text) => {
             text.eq_ignore_ascii_case("localhost")
-                || name.is_some_and(|name| text.eq_ignore_ascii_case(name))
+                || name
+                    .as_deref()
+                    .is_some_and(|name| text.eq_ignore_ascii_case(name))
         }
         Host::Ip(ip) => {
-            ip == local
+            ip == *local
                 || ip == std::net::Ipv4Addr::LOCALHOST
                 || ip == std::net::Ipv6Addr::LOCALHOST
         }

@@ -12,8 +12,8 @@ const WATCH: &str = "GET /api/v1/pods?watch=1 HTTP/1.1\r\nHost: localhost\r\n\r\
 #[tokio::test]
 async fn draining_ends_watches_properly_and_lets_requests_finish() {
     let mut proxy = Setup::new().await;
-    let (mut watcher, mut watched, _) = proxy.exchange(WATCH).await;
-    watched
+    let (mut watcher, mut upstream, _) = proxy.exchange(WATCH).await;
+    upstream
         .send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
         .await;
     watcher.head().await;
@@ -27,7 +27,7 @@ async fn draining_ends_watches_properly_and_lets_requests_finish() {
     assert_eq!(idle.rest().await, "");
     assert!(TcpStream::connect(proxy.address).await.is_err());
     // Not within an event: that ends with its line.
-    watched.send("1\r\n\n\r\n").await;
+    upstream.send("1\r\n\n\r\n").await;
     assert_eq!(watcher.rest().await, "1\r\n\n\r\n0\r\n\r\n");
     server
         .send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
@@ -55,8 +55,8 @@ async fn a_head_that_does_not_end_is_not_waited_for() {
     let mut slow = proxy.connect().await;
     slow.send("GET /api HTTP/1.1\r\nHost: loc").await;
     // Time is virtual: it moves on when nobody has anything to do.
-    assert_eq!(silent.to_the_end().await, "");
-    assert_eq!(slow.to_the_end().await, "");
+    assert_eq!(silent.whatever_comes().await, "");
+    assert_eq!(slow.whatever_comes().await, "");
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> End<S> {
         let mut lower = lines.next().unwrap_or_default().to_owned();
         for line in lines {
             let (name, value) = line.split_once(':').unwrap_or((line, ""));
-            lower.push_str(&format!("\n{}:{value}", name.to_lowercase()));
+            lower += &["\n", &name.to_lowercase(), ":", value].concat();
         }
         lower
     }
@@ -94,7 +94,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> End<S> {
     }
 
     /// Reads all that comes until the other side ends, without a limit on the time.
-    pub(crate) async fn to_the_end(&mut self) -> String {
+    pub(crate) async fn whatever_comes(&mut self) -> String {
         let _ = self.stream.read_to_end(&mut self.read).await;
         String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
     }
