@@ -20,7 +20,7 @@ pub trait Source: Debug + Send + Sync + 'static {
         self.fill(&mut b);
         b[6] = (b[6] & 0x0f) | 0x40;
         b[8] = (b[8] & 0x3f) | 0x80;
-        let hex: String = b.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = format!("{:032x}", u128::from_be_bytes(b));
         format!(
             "{}-{}-{}-{}-{}",
             &hex[..8],

@@ -1,4 +1,4 @@
-//! `/openapi/v3`: the paths that are served and the parameters they take, as OpenAPI 3, without the schemas of the objects.
+//! `/openapi/v3`: the paths that are served and the parameters they take, as `OpenAPI` 3, without the schemas of the objects.
 //!
 //! kubectl reads it before it creates anything from a file, to learn whether the server validates fields itself.
 
