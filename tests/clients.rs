@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 use inpod_tests::Need::{File, Program, Sandbox};
-use inpod_tests::{contains, equal, file, inpod_command, main, output, repository, trial};
+use inpod_tests::{contains, equal, file, inpod_command, output, repository, trial};
 use libtest_mimic::Failed;
 
 const GO: &str = "INPOD_TEST_GO_EXAMPLE";
@@ -14,7 +14,7 @@ const PYTHON: &str = "INPOD_TEST_PYTHON";
 const NODE_MODULES: &str = "INPOD_TEST_NODE_MODULES";
 
 fn main() {
-    main(vec![
+    inpod_tests::run(vec![
         trial(
             "client_gos_own_in_cluster_example",
             &[Sandbox, File(GO, "client-go's in-cluster example")],
@@ -22,18 +22,28 @@ fn main() {
         ),
         trial(
             "the_python_client_in_cluster",
-            &[Sandbox, File(PYTHON, "a Python with the package kubernetes")],
+            &[
+                Sandbox,
+                File(PYTHON, "a Python with the package kubernetes"),
+            ],
             python,
         ),
         trial(
             "the_javascript_client_in_cluster",
-            &[Sandbox, Program("node"), File(NODE_MODULES, "node_modules with @kubernetes/client-node")],
+            &[
+                Sandbox,
+                Program("node"),
+                File(NODE_MODULES, "node_modules with @kubernetes/client-node"),
+            ],
             javascript,
         ),
         trial("the_rust_crate_in_cluster", &[Sandbox], rust),
         trial(
             "the_python_client_behind_the_sidecar",
-            &[Sandbox, File(PYTHON, "a Python with the package kubernetes")],
+            &[
+                Sandbox,
+                File(PYTHON, "a Python with the package kubernetes"),
+            ],
             python_behind_sidecar,
         ),
     ]);
@@ -48,11 +58,19 @@ fn viewer(program: &std::path::Path) -> Command {
 /// The example never ends by itself: two lines are its first round.
 fn go() -> Result<(), Failed> {
     let example = file(GO).unwrap_or_default();
-    let mut child = viewer(&example).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut child = viewer(&example)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
     let lines: Vec<String> = child
         .stdout
         .take()
-        .map(|stdout| BufReader::new(stdout).lines().take(2).collect::<Result<_, _>>())
+        .map(|stdout| {
+            BufReader::new(stdout)
+                .lines()
+                .take(2)
+                .collect::<Result<_, _>>()
+        })
         .transpose()?
         .unwrap_or_default();
     nix::sys::signal::kill(
@@ -62,7 +80,10 @@ fn go() -> Result<(), Failed> {
     inpod_tests::wait(&mut child)?;
     equal(
         lines,
-        ["There are 1 pods in the cluster", "Pod example-xxxxx not found in default namespace"],
+        [
+            "There are 1 pods in the cluster",
+            "Pod example-xxxxx not found in default namespace",
+        ],
     )
 }
 
@@ -79,7 +100,10 @@ fn javascript() -> Result<(), Failed> {
     for name in ["main.js", "package.json"] {
         std::fs::copy(example.join(name), folder.path().join(name))?;
     }
-    std::os::unix::fs::symlink(file(NODE_MODULES).unwrap_or_default(), folder.path().join("node_modules"))?;
+    std::os::unix::fs::symlink(
+        file(NODE_MODULES).unwrap_or_default(),
+        folder.path().join("node_modules"),
+    )?;
     let mut command = viewer("node".as_ref());
     command.arg(folder.path().join("main.js"));
     lists_itself(&output(&mut command)?.success()?)
@@ -92,7 +116,10 @@ fn rust() -> Result<(), Failed> {
         .filter(|path| path.is_file())
         .ok_or("target/<profile>/inpod-example is built by `cargo test --workspace`")?;
     let text = output(&mut viewer(&example))?.success()?;
-    contains(&text, "There are 1 pods in the cluster\ndefault/inpod-example-")?;
+    contains(
+        &text,
+        "There are 1 pods in the cluster\ndefault/inpod-example-",
+    )?;
     contains(&text, "Pod example-xxxxx not found in default namespace")
 }
 

@@ -9,7 +9,9 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use inpod_tests::Need::{OrdinaryUser, Program, Root, Sandbox};
-use inpod_tests::{as_ordinary_user, contains, equal, eventually, inpod, inpod_command, main, output, trial, wait};
+use inpod_tests::{
+    as_ordinary_user, contains, equal, eventually, inpod, inpod_command, output, trial, wait,
+};
 use libtest_mimic::Failed;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -19,21 +21,39 @@ static ALONE: Mutex<()> = Mutex::new(());
 
 fn main() {
     let pty = &[Sandbox, Program("bash"), Program("setsid")];
-    main(vec![
-        trial("kill_9_of_any_process_leaves_nothing_as_the_caller", &[Sandbox], || killed_at_random(false)),
-        trial("kill_9_of_any_process_leaves_nothing_as_an_ordinary_user", &[Sandbox, OrdinaryUser], || {
-            killed_at_random(true)
-        }),
+    inpod_tests::run(vec![
+        trial(
+            "kill_9_of_any_process_leaves_nothing_as_the_caller",
+            &[Sandbox],
+            || killed_at_random(false),
+        ),
+        trial(
+            "kill_9_of_any_process_leaves_nothing_as_an_ordinary_user",
+            &[Sandbox, OrdinaryUser],
+            || killed_at_random(true),
+        ),
         trial(
             "nothing_leaks_where_mounts_are_shared",
             &[Sandbox, Root, Program("unshare")],
             shared_mounts,
         ),
-        trial("daemonised_descendants_end_with_the_command", &[Sandbox], daemons),
+        trial(
+            "daemonised_descendants_end_with_the_command",
+            &[Sandbox],
+            daemons,
+        ),
         trial("sigterm_to_inpod_reaches_the_command", &[Sandbox], sigterm),
         trial("ctrl_c_reaches_the_command_once", pty, ctrl_c),
-        trial("ctrl_z_and_fg_work_in_an_interactive_shell", pty, job_control_inside),
-        trial("ctrl_z_stops_the_whole_and_fg_continues_it", pty, job_control_outside),
+        trial(
+            "ctrl_z_and_fg_work_in_an_interactive_shell",
+            pty,
+            job_control_inside,
+        ),
+        trial(
+            "ctrl_z_stops_the_whole_and_fg_continues_it",
+            pty,
+            job_control_outside,
+        ),
     ]);
 }
 
@@ -56,7 +76,10 @@ impl Census {
     fn take() -> Result<Self, Failed> {
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
         let mut names = BTreeSet::new();
-        for folder in [Some(PathBuf::from("/tmp")), Some("/run".into()), runtime].into_iter().flatten() {
+        for folder in [Some(PathBuf::from("/tmp")), Some("/run".into()), runtime]
+            .into_iter()
+            .flatten()
+        {
             for entry in std::fs::read_dir(folder).into_iter().flatten() {
                 names.insert(entry?.path());
             }
@@ -67,26 +90,42 @@ impl Census {
         })
     }
 
-    /// Fails where something is there now that was not.
+    /// Fails where something is there now that was not, and stays: other programs leave files for a moment too.
     fn is_as_before(&self) -> Result<(), Failed> {
         let now = Self::take()?;
         equal(now.mounts.as_str(), self.mounts.as_str())?;
-        equal(now.names.difference(&self.names).collect::<Vec<_>>(), Vec::<&PathBuf>::new())
+        let new: Vec<&PathBuf> = now.names.difference(&self.names).collect();
+        let gone = eventually(|| new.iter().all(|name| name.symlink_metadata().is_err()).then_some(()));
+        gone.ok_or_else(|| format!("these stayed: {new:?}").into())
     }
 }
 
 /// The processes that run our binary, or have `marker` on their command line.
 fn ours(marker: &str) -> Vec<i32> {
+    processes(|exe, line| exe == inpod() || line.contains(marker))
+}
+
+/// The processes with `marker` on their command line.
+fn marked(marker: &str) -> Vec<i32> {
+    processes(|_, line| line.contains(marker))
+}
+
+/// The processes that are alive and `which` is true of, given their binary and command line.
+fn processes(which: impl Fn(&Path, &str) -> bool) -> Vec<i32> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<i32>().ok())
+        else {
             continue;
         };
         let proc = entry.path();
-        let runs_us = std::fs::read_link(proc.join("exe")).is_ok_and(|exe| exe == inpod());
+        let exe = std::fs::read_link(proc.join("exe")).unwrap_or_default();
         let line = std::fs::read(proc.join("cmdline")).unwrap_or_default();
         let zombie = line.is_empty();
-        if !zombie && (runs_us || String::from_utf8_lossy(&line).contains(marker)) {
+        if !zombie && which(&exe, &String::from_utf8_lossy(&line)) {
             found.push(pid);
         }
     }
@@ -102,7 +141,9 @@ fn killed_at_random(ordinary: bool) -> Result<(), Failed> {
     // Which process (main, helpers, CMD, and their order of start), and when: spread evenly, so that a failure can be repeated.
     for victim in 0..4 {
         for round in 0..rounds() {
-            let moment = Duration::from_micros(u64::try_from(round * 7919 % 120_000)? + u64::try_from(victim)? * 1000);
+            let moment = Duration::from_micros(
+                u64::try_from(round * 7919 % 120_000)? + u64::try_from(victim)? * 1000,
+            );
             let mut command = inpod_command(&["run", "--", "sh", "-c", &script]);
             if ordinary {
                 command = as_ordinary_user(&command);
@@ -113,7 +154,9 @@ fn killed_at_random(ordinary: bool) -> Result<(), Failed> {
                 std::thread::yield_now();
             }
             let alive = ours(marker);
-            let pid = alive.get(victim.min(alive.len().saturating_sub(1))).copied();
+            let pid = alive
+                .get(victim.min(alive.len().saturating_sub(1)))
+                .copied();
             if let Some(pid) = pid {
                 let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             }
@@ -123,14 +166,22 @@ fn killed_at_random(ordinary: bool) -> Result<(), Failed> {
                 let _ = kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGKILL);
             }
             wait(&mut child)?;
-            eventually(gone).ok_or_else(|| format!("after {moment:?}, of {alive:?} {pid:?} was killed, and {:?} stayed", ours(marker)))?;
+            eventually(gone).ok_or_else(|| {
+                format!(
+                    "after {moment:?}, of {alive:?} {pid:?} was killed, and {:?} stayed",
+                    ours(marker)
+                )
+            })?;
         }
     }
     before.is_as_before()
 }
 
 fn quiet(command: &mut Command) -> &mut Command {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
 }
 
 fn shared_mounts() -> Result<(), Failed> {
@@ -164,11 +215,12 @@ done
 fn daemons() -> Result<(), Failed> {
     let _alone = ALONE.lock();
     let before = Census::take()?;
-    let script = "setsid sh -c 'sleep 1000.875 & sleep 1000.875' >/dev/null 2>&1 & sleep 0.05; exit 3";
+    let script =
+        "setsid sh -c 'sleep 1000.875 & sleep 1000.875' >/dev/null 2>&1 & sleep 0.05; exit 3";
     let ended = output(&mut inpod_command(&["run", "--", "sh", "-c", script]))?;
     equal(ended.status.code(), Some(3))?;
     // Not eventually: they are gone when inpod is.
-    equal(ours("1000.875"), Vec::<i32>::new())?;
+    equal(marked("1000.875"), Vec::<i32>::new())?;
     before.is_as_before()
 }
 
@@ -234,7 +286,8 @@ impl Terminal {
             self.read();
             self.seen.find(text)
         });
-        let at = found.ok_or_else(|| format!("the terminal never showed {text:?} but {:?}", self.seen))?;
+        let at = found
+            .ok_or_else(|| format!("the terminal never showed {text:?} but {:?}", self.seen))?;
         self.seen.drain(..at + text.len());
         Ok(())
     }
@@ -242,7 +295,8 @@ impl Terminal {
     fn read(&mut self) {
         let mut buffer = [0; 4096];
         while let Ok(count @ 1..) = self.master.read(&mut buffer) {
-            self.seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
+            self.seen
+                .push_str(&String::from_utf8_lossy(&buffer[..count]));
         }
     }
 
@@ -278,7 +332,15 @@ fn ctrl_c() -> Result<(), Failed> {
 }
 
 fn job_control_inside() -> Result<(), Failed> {
-    let mut terminal = Terminal::open(&[path(inpod()), "run", "--", "bash", "--norc", "--noprofile", "-i"])?;
+    let mut terminal = Terminal::open(&[
+        path(inpod()),
+        "run",
+        "--",
+        "bash",
+        "--norc",
+        "--noprofile",
+        "-i",
+    ])?;
     terminal.shows("$ ")?;
     terminal.type_("sh -c 'echo sta\"\"rted; exec sleep 1000'\n")?;
     terminal.shows("started")?;
@@ -300,7 +362,10 @@ fn job_control_inside() -> Result<(), Failed> {
 fn job_control_outside() -> Result<(), Failed> {
     let mut terminal = Terminal::open(&["bash", "--norc", "--noprofile", "-i"])?;
     terminal.shows("$ ")?;
-    let line = format!("{} run -- sh -c 'echo sta\"\"rted; exec sleep 1000'\n", path(inpod()));
+    let line = format!(
+        "{} run -- sh -c 'echo sta\"\"rted; exec sleep 1000'\n",
+        path(inpod())
+    );
     terminal.type_(&line)?;
     terminal.shows("started")?;
     terminal.type_("\x1a")?;
@@ -311,7 +376,10 @@ fn job_control_outside() -> Result<(), Failed> {
     terminal.type_("echo status-$?\n")?;
     terminal.shows("status-130")?;
     // The shell has its terminal back after a program that took it.
-    terminal.type_(&format!("{} run -- bash --norc -i -c 'exit 4'; echo code-$?\n", path(inpod())))?;
+    terminal.type_(&format!(
+        "{} run -- bash --norc -i -c 'exit 4'; echo code-$?\n",
+        path(inpod())
+    ))?;
     terminal.shows("code-4")?;
     terminal.type_("exit\n")?;
     let (code, rest) = terminal.ends()?;

@@ -1,7 +1,7 @@
 //! Each way in that the page "Accessing the Kubernetes API from a Pod" describes, as a program in a Pod meets it.
 
 use inpod_tests::Need::{OrdinaryUser, Program, Sandbox};
-use inpod_tests::{as_ordinary_user, contains, equal, inpod_command, main, output, repository, trial};
+use inpod_tests::{as_ordinary_user, contains, equal, inpod_command, output, repository, trial};
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
@@ -9,7 +9,11 @@ fn main() {
     let mut trials: Vec<Trial> = Vec::new();
     for shell in ["sh", "bash"] {
         for ordinary in [false, true] {
-            let user = if ordinary { "an_ordinary_user" } else { "the_caller" };
+            let user = if ordinary {
+                "an_ordinary_user"
+            } else {
+                "the_caller"
+            };
             trials.push(trial(
                 &format!("the_pages_script_prints_the_api_versions_with_{shell}_as_{user}"),
                 &[Sandbox, OrdinaryUser, Program("curl"), Program(shell)],
@@ -23,15 +27,39 @@ fn main() {
             &[Sandbox, OrdinaryUser, Program("curl")],
             unwritable_folder,
         ),
-        trial("an_ungranted_account_is_refused_with_the_real_status", &[Sandbox, Program("curl")], ungranted),
-        trial("the_view_role_lists_pods", &[Sandbox, Program("curl")], view),
+        trial(
+            "an_ungranted_account_is_refused_with_the_real_status",
+            &[Sandbox, Program("curl")],
+            ungranted,
+        ),
+        trial(
+            "the_view_role_lists_pods",
+            &[Sandbox, Program("curl")],
+            view,
+        ),
         trial("the_files_are_the_kubelets", &[Sandbox], files),
         trial("the_variables_are_the_kubelets", &[Sandbox], variables),
-        trial("every_name_of_the_service_resolves", &[Sandbox, Program("getent")], names),
+        trial(
+            "every_name_of_the_service_resolves",
+            &[Sandbox, Program("getent")],
+            names,
+        ),
         trial("inpod_api_needs_no_curl", &[Sandbox], api),
-        trial("inpod_api_says_why_it_cannot_outside_a_pod", &[], api_outside),
-        trial("inpod_api_prints_the_status_of_a_refusal", &[Sandbox], api_refused),
-        trial("direct_rest_creates_and_watches", &[Sandbox, Program("sh")], direct_rest),
+        trial(
+            "inpod_api_says_why_it_cannot_outside_a_pod",
+            &[],
+            api_outside,
+        ),
+        trial(
+            "inpod_api_prints_the_status_of_a_refusal",
+            &[Sandbox],
+            api_refused,
+        ),
+        trial(
+            "direct_rest_creates_and_watches",
+            &[Sandbox, Program("sh")],
+            direct_rest,
+        ),
         trial(
             "a_sidecar_serves_the_api_on_localhost",
             &[Sandbox, Program("curl"), Program("sh")],
@@ -48,7 +76,7 @@ fn main() {
             static_program,
         ),
     ]);
-    main(trials);
+    inpod_tests::run(trials);
 }
 
 /// The page's own output: `APIVersions`, two-space JSON.
@@ -64,7 +92,10 @@ fn is_the_pages_output(text: &str) -> Result<(), Failed> {
             "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": null}],
         }),
     )?;
-    contains(text, "{\n  \"kind\": \"APIVersions\",\n  \"versions\": [\n    \"v1\"\n  ],\n")
+    contains(
+        text,
+        "{\n  \"kind\": \"APIVersions\",\n  \"versions\": [\n    \"v1\"\n  ],\n",
+    )
 }
 
 fn script(shell: &str, ordinary: bool) -> Result<(), Failed> {
@@ -80,7 +111,8 @@ fn script(shell: &str, ordinary: bool) -> Result<(), Failed> {
 }
 
 fn unwritable_folder() -> Result<(), Failed> {
-    let text = std::fs::read_to_string(repository().join("examples/4-without-proxy/access-api.sh"))?;
+    let text =
+        std::fs::read_to_string(repository().join("examples/4-without-proxy/access-api.sh"))?;
     let mut command = as_ordinary_user(&inpod_command(&["run", "--", "sh", "-s"]));
     command.current_dir("/proc");
     is_the_pages_output(&inpod_tests::output_with_input(&mut command, &text)?.success()?)
@@ -95,7 +127,14 @@ fn curl(path: &str) -> String {
 }
 
 fn ungranted() -> Result<(), Failed> {
-    let text = output(&mut inpod_command(&["run", "--", "sh", "-c", &curl("/api/v1/pods")]))?.success()?;
+    let text = output(&mut inpod_command(&[
+        "run",
+        "--",
+        "sh",
+        "-c",
+        &curl("/api/v1/pods"),
+    ]))?
+    .success()?;
     equal(
         serde_json::from_str::<Value>(&text)?,
         json!({
@@ -112,7 +151,15 @@ fn ungranted() -> Result<(), Failed> {
 }
 
 fn view() -> Result<(), Failed> {
-    let arguments = ["run", "--cluster-role", "view", "--", "sh", "-c", &curl("/api/v1/pods")];
+    let arguments = [
+        "run",
+        "--cluster-role",
+        "view",
+        "--",
+        "sh",
+        "-c",
+        &curl("/api/v1/pods"),
+    ];
     let list: Value = serde_json::from_str(&output(&mut inpod_command(&arguments))?.success()?)?;
     equal(&list["kind"], "PodList")?;
     let pod = &list["items"][0];
@@ -153,7 +200,10 @@ fn variables() -> Result<(), Failed> {
         .env("HTTPS_PROXY", "http://proxy.invalid:3128")
         .env("NO_PROXY", "corp.invalid");
     let text = output(&mut command)?.success()?;
-    let mut kubernetes: Vec<&str> = text.lines().filter(|line| line.starts_with("KUBE")).collect();
+    let mut kubernetes: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("KUBE"))
+        .collect();
     kubernetes.sort_unstable();
     equal(
         kubernetes,
@@ -177,7 +227,10 @@ fn names() -> Result<(), Failed> {
     let script = "for n in kubernetes.default.svc.cluster.local kubernetes.default.svc kubernetes.default kubernetes; do \
                   getent hosts $n | cut -d' ' -f1; done; getent hosts localhost >/dev/null && echo localhost";
     let text = output(&mut inpod_command(&["run", "--", "sh", "-c", script]))?.success()?;
-    equal(text.as_str(), "10.96.0.1\n10.96.0.1\n10.96.0.1\n10.96.0.1\nlocalhost\n")
+    equal(
+        text.as_str(),
+        "10.96.0.1\n10.96.0.1\n10.96.0.1\n10.96.0.1\nlocalhost\n",
+    )
 }
 
 fn api() -> Result<(), Failed> {
@@ -201,7 +254,13 @@ fn api_outside() -> Result<(), Failed> {
 }
 
 fn api_refused() -> Result<(), Failed> {
-    let refused = output(&mut inpod_command(&["run", "--", "inpod", "api", "/api/v1/secrets"]))?;
+    let refused = output(&mut inpod_command(&[
+        "run",
+        "--",
+        "inpod",
+        "api",
+        "/api/v1/secrets",
+    ]))?;
     equal(refused.status.code(), Some(1))?;
     equal(refused.stdout.as_str(), "")?;
     contains(
@@ -215,17 +274,27 @@ fn direct_rest() -> Result<(), Failed> {
     let mut command = inpod_command(&["run", "--role", "edit", "--", "sh", "-s"]);
     let text = inpod_tests::output_with_input(&mut command, &script)?.success()?;
     contains(&text, "PodList")?;
-    contains(&text, "{\"type\":\"ADDED\",\"object\":{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\"")
+    contains(
+        &text,
+        "{\"type\":\"ADDED\",\"object\":{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\"",
+    )
 }
 
 fn sidecar(proxy: &str) -> Result<(), Failed> {
-    let script = std::fs::read_to_string(repository().join("examples/3-kubectl-proxy-sidecar/sidecar.sh"))?;
+    let script =
+        std::fs::read_to_string(repository().join("examples/3-kubectl-proxy-sidecar/sidecar.sh"))?;
     let mut command = inpod_command(&["run", "--", "sh", "-s", "--", proxy]);
     is_the_pages_output(&inpod_tests::output_with_input(&mut command, &script)?.success()?)
 }
 
 fn static_program() -> Result<(), Failed> {
-    let arguments = ["run", "--", "busybox", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/token"];
+    let arguments = [
+        "run",
+        "--",
+        "busybox",
+        "cat",
+        "/var/run/secrets/kubernetes.io/serviceaccount/token",
+    ];
     let token = output(&mut inpod_command(&arguments))?.success()?;
     equal(token.split('.').count(), 3)
 }

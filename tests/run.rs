@@ -5,29 +5,69 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
 
 use inpod_tests::Need::{Program, Sandbox};
-use inpod_tests::{contains, equal, inpod_command, main, output, output_with_input, trial};
+use inpod_tests::{contains, equal, inpod_command, output, output_with_input, trial};
 use libtest_mimic::Failed;
 use serde_json::Value;
 
 fn main() {
     let curl = &[Sandbox, Program("curl")];
-    main(vec![
+    inpod_tests::run(vec![
         trial("the_commands_own_status_is_ours", &[Sandbox], own_status),
-        trial("a_command_that_is_not_there_is_127_and_one_that_cannot_run_126", &[Sandbox], not_started),
-        trial("we_die_of_the_signal_the_command_died_of", &[Sandbox], signal_death),
-        trial("standard_input_reaches_the_command_from_a_pipe", &[Sandbox], piped_input),
-        trial("user_group_folder_and_environment_are_kept", &[Sandbox], kept),
-        trial("the_developers_kubeconfig_is_out_of_sight", &[Sandbox], hidden_kubeconfig),
+        trial(
+            "a_command_that_is_not_there_is_127_and_one_that_cannot_run_126",
+            &[Sandbox],
+            not_started,
+        ),
+        trial(
+            "we_die_of_the_signal_the_command_died_of",
+            &[Sandbox],
+            signal_death,
+        ),
+        trial(
+            "standard_input_reaches_the_command_from_a_pipe",
+            &[Sandbox],
+            piped_input,
+        ),
+        trial(
+            "user_group_folder_and_environment_are_kept",
+            &[Sandbox],
+            kept,
+        ),
+        trial(
+            "the_developers_kubeconfig_is_out_of_sight",
+            &[Sandbox],
+            hidden_kubeconfig,
+        ),
         trial("manifests_are_loaded_first", &[Sandbox], manifests),
         trial("a_role_reaches_its_namespace_only", &[Sandbox], role),
-        trial("a_service_account_and_a_namespace_of_ones_own", &[Sandbox], account),
-        trial("the_token_is_for_the_audience_asked_for", &[Sandbox], audience),
-        trial("a_short_token_is_renewed_and_the_old_one_refused", curl, renewal),
-        trial("two_sandboxes_of_one_cluster_end_apart", curl, two_sandboxes),
+        trial(
+            "a_service_account_and_a_namespace_of_ones_own",
+            &[Sandbox],
+            account,
+        ),
+        trial(
+            "the_token_is_for_the_audience_asked_for",
+            &[Sandbox],
+            audience,
+        ),
+        trial(
+            "a_short_token_is_renewed_and_the_old_one_refused",
+            curl,
+            renewal,
+        ),
+        trial(
+            "two_sandboxes_of_one_cluster_end_apart",
+            curl,
+            two_sandboxes,
+        ),
         trial("each_mistake_gets_one_clear_message", &[Sandbox], mistakes),
         trial("a_cluster_says_how_to_use_it", &[], cluster),
         trial("a_cluster_refuses_a_port_that_is_taken", &[], port_taken),
-        trial("a_cluster_replaces_no_kubeconfig_of_somebody_else", &[], foreign_kubeconfig),
+        trial(
+            "a_cluster_replaces_no_kubeconfig_of_somebody_else",
+            &[],
+            foreign_kubeconfig,
+        ),
     ]);
 }
 
@@ -42,7 +82,11 @@ fn own_status() -> Result<(), Failed> {
 }
 
 fn not_started() -> Result<(), Failed> {
-    let ended = output(&mut inpod_command(&["run", "--", "no-such-program-anywhere"]))?;
+    let ended = output(&mut inpod_command(&[
+        "run",
+        "--",
+        "no-such-program-anywhere",
+    ]))?;
     equal(ended.status.code(), Some(127))?;
     contains(&ended.stderr, "no-such-program-anywhere: command not found")?;
     let ended = output(&mut inpod_command(&["run", "--", "/etc/passwd"]))?;
@@ -51,7 +95,10 @@ fn not_started() -> Result<(), Failed> {
 }
 
 fn signal_death() -> Result<(), Failed> {
-    for signal in [nix::sys::signal::Signal::SIGTERM, nix::sys::signal::Signal::SIGKILL] {
+    for signal in [
+        nix::sys::signal::Signal::SIGTERM,
+        nix::sys::signal::Signal::SIGKILL,
+    ] {
         let script = format!("kill -{} $$", signal as i32);
         let ended = output(&mut inpod_command(&["run", "--", "sh", "-c", &script]))?;
         equal(ended.status.signal(), Some(signal as i32))?;
@@ -67,7 +114,12 @@ fn piped_input() -> Result<(), Failed> {
 
 fn kept() -> Result<(), Failed> {
     let script = "id -u; id -g; pwd; echo $KEPT";
-    let outside = output(std::process::Command::new("sh").args(["-c", script]).current_dir("/usr").env("KEPT", "yes"))?;
+    let outside = output(
+        std::process::Command::new("sh")
+            .args(["-c", script])
+            .current_dir("/usr")
+            .env("KEPT", "yes"),
+    )?;
     let inside = output(
         inpod_command(&["run", "--", "sh", "-c", script])
             .current_dir("/usr")
@@ -81,9 +133,13 @@ fn hidden_kubeconfig() -> Result<(), Failed> {
     std::fs::create_dir(home.path().join(".kube"))?;
     std::fs::write(home.path().join(".kube/config"), "secret")?;
     let script = "ls -A $HOME/.kube; stat -c %a $HOME/.kube; ls -A $HOME";
-    let inside = output(inpod_command(&["run", "--", "sh", "-c", script]).env("HOME", home.path()))?;
+    let inside =
+        output(inpod_command(&["run", "--", "sh", "-c", script]).env("HOME", home.path()))?;
     equal(inside.success()?.as_str(), "700\n.kube\n")?;
-    equal(std::fs::read_to_string(home.path().join(".kube/config"))?.as_str(), "secret")
+    equal(
+        std::fs::read_to_string(home.path().join(".kube/config"))?.as_str(),
+        "secret",
+    )
 }
 
 fn manifests() -> Result<(), Failed> {
@@ -96,23 +152,39 @@ fn manifests() -> Result<(), Failed> {
     let stdin = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata: {k: from-stdin}\n";
     let script = "inpod api /api/v1/namespaces/team/configmaps/a; inpod api /api/v1/namespaces/default/configmaps/b";
     let mut command = inpod_command(&["run", "--cluster-role", "view", "-f"]);
-    command.arg(folder.path()).args(["-f", "-", "--", "sh", "-c", script]);
+    command
+        .arg(folder.path())
+        .args(["-f", "-", "--", "sh", "-c", script]);
     let text = output_with_input(&mut command, stdin)?.success()?;
     contains(&text, "from-folder")?;
     contains(&text, "from-stdin")
 }
 
 fn role() -> Result<(), Failed> {
-    let script = "inpod api /api/v1/namespaces/default/pods >/dev/null && echo here; inpod api /api/v1/pods";
-    let ended = output(&mut inpod_command(&["run", "--role", "view", "--", "sh", "-c", script]))?;
+    let script =
+        "inpod api /api/v1/namespaces/default/pods >/dev/null && echo here; inpod api /api/v1/pods";
+    let ended = output(&mut inpod_command(&[
+        "run", "--role", "view", "--", "sh", "-c", script,
+    ]))?;
     equal(ended.stdout.as_str(), "here\n")?;
-    contains(&ended.stderr, "cannot list resource \"pods\" in API group \"\" at the cluster scope")
+    contains(
+        &ended.stderr,
+        "cannot list resource \"pods\" in API group \"\" at the cluster scope",
+    )
 }
 
 fn account() -> Result<(), Failed> {
     let script = "cat /var/run/secrets/kubernetes.io/serviceaccount/namespace; echo; inpod api /apis/authentication.k8s.io/v1/selfsubjectreviews \
                   -d '{\"apiVersion\":\"authentication.k8s.io/v1\",\"kind\":\"SelfSubjectReview\"}'";
-    let ended = output(&mut inpod_command(&["run", "--service-account", "team/app", "--", "sh", "-c", script]))?;
+    let ended = output(&mut inpod_command(&[
+        "run",
+        "--service-account",
+        "team/app",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ]))?;
     let text = ended.success()?;
     contains(&text, "team\n")?;
     contains(&text, "system:serviceaccount:team:app")?;
@@ -121,7 +193,16 @@ fn account() -> Result<(), Failed> {
 
 fn audience() -> Result<(), Failed> {
     let script = "cut -d. -f2 /var/run/secrets/kubernetes.io/serviceaccount/token";
-    let text = output(&mut inpod_command(&["run", "--audience", "vault", "--", "sh", "-c", script]))?.success()?;
+    let text = output(&mut inpod_command(&[
+        "run",
+        "--audience",
+        "vault",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ]))?
+    .success()?;
     let claims = String::from_utf8(base64url(text.trim()))?;
     contains(&claims, "\"aud\":[\"vault\"]")
 }
@@ -131,7 +212,10 @@ fn base64url(text: &str) -> Vec<u8> {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut bytes = Vec::new();
     let (mut bits, mut count) = (0_u32, 0);
-    for value in text.bytes().filter_map(|b| ALPHABET.iter().position(|a| *a == b)) {
+    for value in text
+        .bytes()
+        .filter_map(|b| ALPHABET.iter().position(|a| *a == b))
+    {
         bits = bits << 6 | u32::try_from(value).unwrap_or_default();
         count += 6;
         if count >= 8 {
@@ -154,9 +238,20 @@ echo renewed $(code $(cat $d/token))
 until [ "$(code $first)" = 401 ]; do sleep 0.2; done
 echo old 401, new $(code $(cat $d/token))
 "#;
-    let ended = output(&mut inpod_command(&["run", "--token-ttl", "5", "--", "sh", "-c", script]))?;
+    let ended = output(&mut inpod_command(&[
+        "run",
+        "--token-ttl",
+        "5",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ]))?;
     contains(&ended.stderr, "warning: with --token-ttl 5")?;
-    equal(ended.success()?.as_str(), "first 200\nrenewed 200\nold 401, new 200\n")
+    equal(
+        ended.success()?.as_str(),
+        "first 200\nrenewed 200\nold 401, new 200\n",
+    )
 }
 
 /// One cluster, two Pods; when the first ends, its Pod is gone and its token dead, and the second lives on.
@@ -184,28 +279,56 @@ echo >go-b; wait $b
     let mut command = inpod_command(&["cluster", "--", "sh", "-c", script, "sh"]);
     command.arg(folder.path());
     let path = std::env::var("PATH").unwrap_or_default();
-    let bin = inpod_tests::inpod().parent().map(|folder| folder.display().to_string());
+    let bin = inpod_tests::inpod()
+        .parent()
+        .map(|folder| folder.display().to_string());
     command.env("PATH", format!("{}:{path}", bin.unwrap_or_default()));
-    equal(output(&mut command)?.success()?.as_str(), "a 200\nb 200\na 401\nb 200\n1\nboth\n")
+    equal(
+        output(&mut command)?.success()?.as_str(),
+        "a 200\nb 200\na 401\nb 200\n1\nboth\n",
+    )
 }
 
 fn mistakes() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let duplicate = folder.path().join("duplicate.yaml");
-    std::fs::write(&duplicate, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {k: v}\ndata: {k: w}\n")?;
+    std::fs::write(
+        &duplicate,
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {k: v}\ndata: {k: w}\n",
+    )?;
     let duplicate = duplicate.display().to_string();
     let missing = folder.path().join("missing.yaml").display().to_string();
     let cases: &[(&[&str], i32, &str)] = &[
         (&["run"], 2, "<CMD>"),
         (&["run", "--"], 2, "<CMD>"),
-        (&["run", "--no-such-option", "--", "true"], 2, "--no-such-option"),
+        (
+            &["run", "--no-such-option", "--", "true"],
+            2,
+            "--no-such-option",
+        ),
         (&["run", "--token-ttl", "0", "--", "true"], 2, "--token-ttl"),
-        (&["run", "--service-account", "a/b/c", "--", "true"], 2, "--service-account"),
-        (&["run", "--cluster-role", "no-such-role", "--", "true"], 1, "no-such-role"),
-        (&["run", "--role", "no-such-role", "--", "true"], 1, "no-such-role"),
+        (
+            &["run", "--service-account", "a/b/c", "--", "true"],
+            2,
+            "--service-account",
+        ),
+        (
+            &["run", "--cluster-role", "no-such-role", "--", "true"],
+            1,
+            "no-such-role",
+        ),
+        (
+            &["run", "--role", "no-such-role", "--", "true"],
+            1,
+            "no-such-role",
+        ),
         (&["run", "-f", &missing, "--", "true"], 1, &missing),
         (&["run", "-f", &duplicate, "--", "true"], 1, "duplicate"),
-        (&["run", "--kubeconfig", &missing, "--", "true"], 1, &missing),
+        (
+            &["run", "--kubeconfig", &missing, "--", "true"],
+            1,
+            &missing,
+        ),
         (&["run", "-n", "Not_A_Name", "--", "true"], 1, "Not_A_Name"),
     ];
     for (arguments, code, part) in cases {
@@ -230,7 +353,10 @@ fn cluster() -> Result<(), Failed> {
         std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)?;
     }
     contains(&line, "https://127.0.0.1:")?;
-    contains(&line, &format!("export KUBECONFIG={}", kubeconfig.display()))?;
+    contains(
+        &line,
+        &format!("export KUBECONFIG={}", kubeconfig.display()),
+    )?;
     let mut command = inpod_command(&["api", "/api/v1/namespaces/default"]);
     command.env("KUBECONFIG", &kubeconfig);
     let namespace: Value = serde_json::from_str(&output(&mut command)?.success()?)?;
@@ -258,5 +384,8 @@ fn foreign_kubeconfig() -> Result<(), Failed> {
     let ended = output(inpod_command(&["cluster", "--kubeconfig"]).arg(foreign.path()))?;
     equal(ended.status.code(), Some(1))?;
     contains(&ended.stderr, "inpod did not write it")?;
-    equal(std::fs::read_to_string(foreign.path())?.as_str(), "apiVersion: v1\nkind: Config\n")
+    equal(
+        std::fs::read_to_string(foreign.path())?.as_str(),
+        "apiVersion: v1\nkind: Config\n",
+    )
 }

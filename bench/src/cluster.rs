@@ -62,7 +62,12 @@ impl Cluster {
 
     /// A client with connections of its own.
     pub(crate) fn client(&self) -> Result<Client> {
-        let cluster = &self.kubeconfig.clusters.first().ok_or("no cluster")?.cluster;
+        let cluster = &self
+            .kubeconfig
+            .clusters
+            .first()
+            .ok_or("no cluster")?
+            .cluster;
         let user = &self.kubeconfig.users.first().ok_or("no user")?.user;
         let config = Config::builder()
             .server(cluster.server.parse()?)
@@ -78,7 +83,9 @@ impl Cluster {
     /// Creates ConfigMaps from so many clients, each with 16 requests under way.
     pub(crate) async fn creates_per_second(&self, clients: usize, time: Duration) -> Result<f64> {
         let start = Instant::now();
-        let workers = (0..clients * 16).map(|_| ()).zip(self.clients(clients)?.into_iter().cycle());
+        let workers = (0..clients * 16)
+            .map(|_| ())
+            .zip(self.clients(clients)?.into_iter().cycle());
         let tasks: Vec<_> = workers
             .enumerate()
             .map(|(worker, ((), client))| {
@@ -113,7 +120,9 @@ impl Cluster {
                         if number >= count {
                             return Ok::<_, inpod::Error>(());
                         }
-                        client.create::<_, Value>("/api/v1/namespaces/default/pods", &pod(number)).await?;
+                        client
+                            .create::<_, Value>("/api/v1/namespaces/default/pods", &pod(number))
+                            .await?;
                     }
                 })
             })
@@ -148,7 +157,9 @@ impl Cluster {
     pub(crate) async fn watchers(&self, watchers: usize, changes: usize) -> Result<Watch> {
         let writer = self.client()?;
         let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "watched", "namespace": "default"}, "data": {"k": "0"}});
-        writer.create::<_, Value>("/api/v1/namespaces/default/configmaps", &map).await?;
+        writer
+            .create::<_, Value>("/api/v1/namespaces/default/configmaps", &map)
+            .await?;
         let idle = self.process.resident()?;
         // A connection takes 250 streams or fewer; 100 leave room.
         let clients = self.clients(watchers.div_ceil(100))?;
@@ -167,7 +178,10 @@ impl Cluster {
             .map(|mut stream| {
                 tokio::spawn(async move {
                     for _ in 0..changes {
-                        while !matches!(stream.next().await, Some(Ok(WatchEvent::Modified(_))) | None) {}
+                        while !matches!(
+                            stream.next().await,
+                            Some(Ok(WatchEvent::Modified(_))) | None
+                        ) {}
                     }
                 })
             })

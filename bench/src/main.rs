@@ -26,38 +26,75 @@ async fn main() -> Result<()> {
     for _ in 0..15 {
         starts.push(Cluster::start(&inpod)?.ready_after);
     }
-    row("exec to ready, median of 15", &milliseconds(median(&mut starts)), "≤ 25 ms");
+    row(
+        "exec to ready, median of 15",
+        &milliseconds(median(&mut starts)),
+        "≤ 25 ms",
+    );
 
     let cluster = Cluster::start(&inpod)?;
     let client = cluster.client()?;
     let _: serde_json::Value = client.get("/api").await?;
-    row("idle memory (RSS)", &megabytes(cluster.process.resident()?), "≤ 20 MB");
+    row(
+        "idle memory (RSS)",
+        &megabytes(cluster.process.resident()?),
+        "≤ 20 MB",
+    );
 
     let mut runs = Vec::new();
     for _ in 0..20 {
         let start = Instant::now();
-        let status = Command::new(&inpod).args(["run", "--", "true"]).stdin(Stdio::null()).status()?;
+        let status = Command::new(&inpod)
+            .args(["run", "--", "true"])
+            .stdin(Stdio::null())
+            .status()?;
         if !status.success() {
             return Err("`inpod run -- true` failed".into());
         }
         runs.push(start.elapsed());
     }
-    row("inpod run -- true, median of 20", &milliseconds(median(&mut runs)), "≤ 60 ms");
+    row(
+        "inpod run -- true, median of 20",
+        &milliseconds(median(&mut runs)),
+        "≤ 60 ms",
+    );
 
-    let rate = cluster.creates_per_second(4, Duration::from_secs(4)).await?;
-    row("ConfigMap creates with 4 clients", &format!("{rate:.0}/s"), "≥ 10,000/s");
+    let rate = cluster
+        .creates_per_second(4, Duration::from_secs(4))
+        .await?;
+    row(
+        "ConfigMap creates with 4 clients",
+        &format!("{rate:.0}/s"),
+        "≥ 10,000/s",
+    );
 
     cluster.fill_with_pods(5000, 4).await?;
     let list = cluster.list("/api/v1/pods", 10).await?;
     let size = megabytes(list.bytes);
-    row(&format!("LIST of 5,000 pods ({size}), wall, median of 10"), &milliseconds(list.wall), "");
+    row(
+        &format!("LIST of 5,000 pods ({size}), wall, median of 10"),
+        &milliseconds(list.wall),
+        "",
+    );
     row("  server CPU", &milliseconds(list.cpu), "≤ 25 ms");
-    row("  server memory above idle, peak", &megabytes(list.memory), "");
+    row(
+        "  server memory above idle, peak",
+        &megabytes(list.memory),
+        "",
+    );
 
     let watch = cluster.watchers(1000, 50).await?;
     let microseconds = watch.cpu.as_secs_f64() * 1e6;
-    row("watch event, server CPU a watcher, 1,000 watchers", &format!("{microseconds:.1} µs"), "≤ 8 µs");
-    row("  memory a watcher", &format!("{:.1} kB", watch.memory as f64 / 1000.0), "");
+    row(
+        "watch event, server CPU a watcher, 1,000 watchers",
+        &format!("{microseconds:.1} µs"),
+        "≤ 8 µs",
+    );
+    row(
+        "  memory a watcher",
+        &format!("{:.1} kB", watch.memory as f64 / 1000.0),
+        "",
+    );
     Ok(())
 }
 

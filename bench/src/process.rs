@@ -35,7 +35,10 @@ impl Process {
 
     fn status(&self, name: &str) -> Result<u64> {
         let text = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
-        let line = text.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such line")?;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .ok_or("no such line")?;
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kilobytes * 1024)
     }

@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(short, long = "filename", value_name = "FILE|DIR|-")]
     filenames: Vec<PathBuf>,
     #[command(flatten)]
-    embedded: embedded::Args,
+    embedded: embedded::Embedded,
     /// A command to run with KUBECONFIG set
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -76,7 +76,11 @@ async fn foreground(server: &Server, kubeconfig: &Path) -> Result<ExitCode, Fail
 }
 
 /// Runs the command to its end. It shares our process group, so the terminal's signals reach it without us.
-async fn command(program: &OsString, arguments: &[OsString], kubeconfig: &Path) -> Result<ExitCode, Failure> {
+async fn command(
+    program: &OsString,
+    arguments: &[OsString],
+    kubeconfig: &Path,
+) -> Result<ExitCode, Failure> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut quit = signal(SignalKind::quit())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -125,7 +129,9 @@ impl Kubeconfig {
     /// A new file under that name with mode 0600, whole from its first moment.
     fn file(path: &Path, text: &str) -> Result<Self, Failure> {
         let shown = path.display();
-        let cannot = |error: std::io::Error| Failure::from(error).while_(format!("cannot write the kubeconfig {shown}"));
+        let cannot = |error: std::io::Error| {
+            Failure::from(error).while_(format!("cannot write the kubeconfig {shown}"))
+        };
         let path = std::path::absolute(path).map_err(cannot)?;
         let folder = path
             .parent()
@@ -145,10 +151,14 @@ impl Kubeconfig {
             file.persist_noclobber(&path)
         };
         match kept {
-            Ok(_) => Ok(Self::File(tempfile::TempPath::try_from_path(path).map_err(cannot)?)),
-            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Err(Failure::new(format!(
-                "{shown} is there already and inpod did not write it; name another file with --kubeconfig"
-            ))),
+            Ok(_) => Ok(Self::File(
+                tempfile::TempPath::try_from_path(path).map_err(cannot)?,
+            )),
+            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
+                Err(Failure::new(format!(
+                    "{shown} is there already and inpod did not write it; name another file with --kubeconfig"
+                )))
+            }
             Err(error) => Err(cannot(error.error)),
         }
     }
@@ -169,7 +179,9 @@ impl Kubeconfig {
 
     #[cfg(not(target_os = "linux"))]
     fn anonymous(text: &str) -> Result<Self, Failure> {
-        let mut file = tempfile::Builder::new().prefix("inpod-kubeconfig-").tempfile()?;
+        let mut file = tempfile::Builder::new()
+            .prefix("inpod-kubeconfig-")
+            .tempfile()?;
         file.write_all(text.as_bytes())?;
         Ok(Self::File(file.into_temp_path()))
     }
@@ -195,8 +207,15 @@ mod tests {
         let path = folder.path().join("config");
         let kubeconfig = Kubeconfig::write(Some(&path), "kind: Config\n").unwrap();
         assert_eq!(kubeconfig.path(), path);
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(std::fs::read_to_string(&path).unwrap().ends_with("kind: Config\n"));
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert!(
+            std::fs::read_to_string(&path)
+                .unwrap()
+                .ends_with("kind: Config\n")
+        );
         drop(kubeconfig);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
@@ -221,6 +240,9 @@ mod tests {
     #[test]
     fn a_kubeconfig_without_a_name_is_memory() {
         let kubeconfig = Kubeconfig::write(None, "kind: Config\n").unwrap();
-        assert_eq!(std::fs::read_to_string(kubeconfig.path()).unwrap(), "kind: Config\n");
+        assert_eq!(
+            std::fs::read_to_string(kubeconfig.path()).unwrap(),
+            "kind: Config\n"
+        );
     }
 }

@@ -13,7 +13,7 @@ const SHORTEST_SAFE_TTL: u64 = 75;
 
 /// What both commands can say about the cluster they start.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct Embedded {
     /// Allow service-account tokens of this many seconds, and refuse them the moment they expire
     ///
     /// By default they live as on a real cluster: at least 600 seconds, and a minute longer than they say.
@@ -22,7 +22,7 @@ pub(crate) struct Args {
 }
 
 /// Starts the embedded cluster on a loopback port; 0 takes a free one.
-pub(crate) async fn start(args: &Args, port: u16) -> Result<Server, Failure> {
+pub(crate) async fn start(args: &Embedded, port: u16) -> Result<Server, Failure> {
     let mut options = Options::default().port(port);
     if let Some(seconds) = args.token_ttl {
         if seconds < SHORTEST_SAFE_TTL {
@@ -51,7 +51,10 @@ pub(crate) fn admin(server: &Server) -> Result<Client, Failure> {
     Ok(Client::new(config)?)
 }
 
-#[expect(clippy::print_stderr, reason = "a warning for the person at the terminal")]
+#[expect(
+    clippy::print_stderr,
+    reason = "a warning for the person at the terminal"
+)]
 pub(crate) fn warn(message: &str) {
     eprintln!("warning: {message}");
 }

@@ -17,7 +17,12 @@ pub(crate) fn like(status: ExitStatus) -> ExitCode {
         // Ignored by this process (SIGPIPE is) or unknown to it: say it as a shell does.
         return ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX));
     }
-    ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+    ExitCode::from(
+        status
+            .code()
+            .and_then(|code| u8::try_from(code).ok())
+            .unwrap_or(1),
+    )
 }
 
 /// The failure of a command that could not be started, with the exit code a shell gives: 127 where it is not there, else 126.

@@ -1,2 +1,85 @@
-//! stub
-fn main() {}
+//! `inpod`: the Kubernetes API the way a Pod gets it, for any program on any machine.
+
+mod api;
+#[cfg(feature = "cluster")]
+mod cluster;
+mod connect;
+#[cfg(feature = "cluster")]
+mod embedded;
+#[cfg(feature = "cluster")]
+mod exit;
+mod failure;
+mod kubeconfig;
+#[cfg(feature = "cluster")]
+mod manifests;
+mod proxy;
+#[cfg(feature = "cluster")]
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use failure::Failure;
+
+/// The Kubernetes API the way a Pod gets it: found, trusted and authenticated without configuration.
+#[derive(Debug, Parser)]
+#[command(name = "inpod", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[cfg(feature = "cluster")]
+    Run(run::Args),
+    #[cfg(feature = "cluster")]
+    Cluster(cluster::Args),
+    Api(api::Args),
+    Proxy(proxy::Args),
+}
+
+fn main() -> ExitCode {
+    #[cfg(feature = "cluster")]
+    inpod_sandbox::enter_if_asked();
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            EnvFilter::try_from_env("INPOD_LOG").unwrap_or_else(|_| EnvFilter::new("warn")),
+        )
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
+
+    let ended = match Cli::parse().command {
+        #[cfg(feature = "cluster")]
+        Command::Run(args) => run::run(args),
+        #[cfg(feature = "cluster")]
+        Command::Cluster(args) => cluster::run(args),
+        Command::Api(args) => on_one_thread(api::run(args)),
+        Command::Proxy(args) => on_one_thread(proxy::run(args)),
+    };
+    ended.unwrap_or_else(Failure::report)
+}
+
+/// One connection's work is faster on one thread, and a sidecar's memory smaller.
+fn on_one_thread<E: Into<Failure>>(
+    task: impl Future<Output = Result<ExitCode, E>>,
+) -> Result<ExitCode, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(task)
+        .map_err(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -14,7 +14,11 @@ use crate::failure::Failure;
 ///
 /// Everything is read and parsed before anything is sent. Namespaces come first, then service accounts, so that a folder needs
 /// no file names that sort.
-pub(crate) async fn load(client: &Client, sources: &[PathBuf], namespace: &str) -> Result<(), Failure> {
+pub(crate) async fn load(
+    client: &Client,
+    sources: &[PathBuf],
+    namespace: &str,
+) -> Result<(), Failure> {
     let mut objects = Vec::new();
     for source in sources {
         objects.extend(read(source)?);
@@ -53,7 +57,9 @@ fn read(source: &Path) -> Result<Vec<Manifest>, Failure> {
         return parse("standard input", &text);
     }
     let shown = source.display().to_string();
-    let cannot = |error: std::io::Error| Failure::from(error).while_(format!("cannot read the manifest {shown}"));
+    let cannot = |error: std::io::Error| {
+        Failure::from(error).while_(format!("cannot read the manifest {shown}"))
+    };
     if !std::fs::metadata(source).map_err(cannot)?.is_dir() {
         return parse(&shown, &std::fs::read_to_string(source).map_err(cannot)?);
     }
@@ -63,8 +69,9 @@ fn read(source: &Path) -> Result<Vec<Manifest>, Failure> {
         .collect::<Result<_, _>>()
         .map_err(cannot)?;
     files.retain(|file| {
-        file.extension()
-            .is_some_and(|extension| extension == "yaml" || extension == "yml" || extension == "json")
+        file.extension().is_some_and(|extension| {
+            extension == "yaml" || extension == "yml" || extension == "json"
+        })
     });
     files.sort();
     if files.is_empty() {
@@ -109,7 +116,9 @@ fn manifest(source: &str, body: Value) -> Result<Manifest, Failure> {
             "{source}: a document has no apiVersion or no kind, so it is no Kubernetes object"
         )));
     }
-    let name = body.get("metadata").map_or("", |metadata| text_at(metadata, "name"));
+    let name = body
+        .get("metadata")
+        .map_or("", |metadata| text_at(metadata, "name"));
     Ok(Manifest {
         source: source.to_owned(),
         name: name.to_owned(),
@@ -125,7 +134,9 @@ async fn create(
     mut manifest: Manifest,
     default_namespace: &str,
 ) -> Result<(), Failure> {
-    let row = paths.row(client, &manifest.api_version, &manifest.kind).await?;
+    let row = paths
+        .row(client, &manifest.api_version, &manifest.kind)
+        .await?;
     let root = root(&manifest.api_version);
     let collection = if row.namespaced {
         let namespace = namespace_of(&mut manifest.body, default_namespace);
@@ -134,12 +145,19 @@ async fn create(
         format!("{root}/{}", row.name)
     };
     let created = client
-        .create::<_, Value>(&format!("{collection}?fieldValidation=Strict"), &manifest.body)
+        .create::<_, Value>(
+            &format!("{collection}?fieldValidation=Strict"),
+            &manifest.body,
+        )
         .await;
     match created {
-        Err(Error::Api(status)) if status.reason == "AlreadyExists" && !manifest.name.is_empty() => {
+        Err(Error::Api(status))
+            if status.reason == "AlreadyExists" && !manifest.name.is_empty() =>
+        {
             let path = format!("{collection}/{}?fieldValidation=Strict", manifest.name);
-            client.merge_patch::<_, Value>(&path, &manifest.body).await?;
+            client
+                .merge_patch::<_, Value>(&path, &manifest.body)
+                .await?;
         }
         other => {
             other?;
@@ -177,7 +195,12 @@ struct Row {
 }
 
 impl Paths {
-    async fn row(&mut self, client: &Client, api_version: &str, kind: &str) -> Result<Row, Failure> {
+    async fn row(
+        &mut self,
+        client: &Client,
+        api_version: &str,
+        kind: &str,
+    ) -> Result<Row, Failure> {
         #[derive(Deserialize)]
         struct ResourceList {
             resources: Vec<Row>,
@@ -185,7 +208,9 @@ impl Paths {
         if !self.0.contains_key(api_version) {
             let list: ResourceList = match client.get(&root(api_version)).await {
                 Err(Error::Api(status)) if status.code == 404 => {
-                    return Err(Failure::new(format!("the cluster does not serve {api_version}")));
+                    return Err(Failure::new(format!(
+                        "the cluster does not serve {api_version}"
+                    )));
                 }
                 other => other?,
             };
@@ -193,9 +218,16 @@ impl Paths {
         }
         self.0
             .get(api_version)
-            .and_then(|rows| rows.iter().find(|row| row.kind == kind && !row.name.contains('/')))
+            .and_then(|rows| {
+                rows.iter()
+                    .find(|row| row.kind == kind && !row.name.contains('/'))
+            })
             .cloned()
-            .ok_or_else(|| Failure::new(format!("the cluster does not serve the kind {kind} of {api_version}")))
+            .ok_or_else(|| {
+                Failure::new(format!(
+                    "the cluster does not serve the kind {kind} of {api_version}"
+                ))
+            })
     }
 }
 
@@ -236,7 +268,10 @@ mod tests {
     fn a_duplicate_key_is_an_error() {
         let failure = parse("m.yaml", "apiVersion: v1\nkind: Pod\nkind: Secret\n").unwrap_err();
         let text = format!("{failure:?}");
-        assert!(text.contains("m.yaml") && text.contains("duplicate"), "{text}");
+        assert!(
+            text.contains("m.yaml") && text.contains("duplicate"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -45,6 +45,7 @@ fn node(now: &str) -> Value {
         "metadata": {
             "name": NODE,
             "labels": {
+                "inpod.dev/machine": "",
                 "kubernetes.io/arch": architecture,
                 "kubernetes.io/hostname": NODE,
                 "kubernetes.io/os": std::env::consts::OS,

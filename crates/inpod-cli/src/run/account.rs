@@ -26,7 +26,9 @@ impl Account {
         }
         let namespace = said.or(namespace).unwrap_or("default");
         if name.is_empty() || name.contains('/') || namespace.is_empty() {
-            return Err(Failure::usage(format!("--service-account {text} is not [NAMESPACE/]NAME")));
+            return Err(Failure::usage(format!(
+                "--service-account {text} is not [NAMESPACE/]NAME"
+            )));
         }
         Ok(Self {
             namespace: namespace.to_owned(),
@@ -36,8 +38,13 @@ impl Account {
 
     /// Creates the namespace where it is missing.
     pub(super) async fn ensure_namespace(&self, client: &Client) -> Result<(), Failure> {
-        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}});
-        unless_there(client.create::<_, Value>("/api/v1/namespaces", &namespace).await)
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}});
+        unless_there(
+            client
+                .create::<_, Value>("/api/v1/namespaces", &namespace)
+                .await,
+        )
     }
 
     /// Creates the account where it is missing; `default` is made by the cluster.
@@ -45,7 +52,8 @@ impl Account {
         if self.name == "default" {
             return Ok(());
         }
-        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": self.name}});
+        let account =
+            json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": self.name}});
         let path = format!("/api/v1/namespaces/{}/serviceaccounts", self.namespace);
         unless_there(client.create::<_, Value>(&path, &account).await)
     }
@@ -64,11 +72,17 @@ impl Account {
                 )));
             }
             let path = format!("{RBAC}/clusterrolebindings");
-            self.create_binding(client, "ClusterRoleBinding", &path, "ClusterRole", role).await?;
+            self.create_binding(client, "ClusterRoleBinding", &path, "ClusterRole", role)
+                .await?;
         }
         for role in roles {
             let namespace = &self.namespace;
-            let kind = if exists(client, &format!("{RBAC}/namespaces/{namespace}/roles/{role}")).await? {
+            let kind = if exists(
+                client,
+                &format!("{RBAC}/namespaces/{namespace}/roles/{role}"),
+            )
+            .await?
+            {
                 "Role"
             } else if exists(client, &cluster_role(role)).await? {
                 "ClusterRole"
@@ -78,7 +92,8 @@ impl Account {
                 )));
             };
             let path = format!("{RBAC}/namespaces/{namespace}/rolebindings");
-            self.create_binding(client, "RoleBinding", &path, kind, role).await?;
+            self.create_binding(client, "RoleBinding", &path, kind, role)
+                .await?;
         }
         Ok(())
     }
@@ -138,7 +153,11 @@ mod tests {
         assert_eq!(parse("app", Some("team")).unwrap(), "team/app");
         assert_eq!(parse("team/app", None).unwrap(), "team/app");
         assert_eq!(parse("team/app", Some("team")).unwrap(), "team/app");
-        assert!(parse("team/app", Some("other")).unwrap_err().contains("two namespaces"));
+        assert!(
+            parse("team/app", Some("other"))
+                .unwrap_err()
+                .contains("two namespaces")
+        );
         for wrong in ["", "/", "a/", "/b", "a/b/c"] {
             assert!(parse(wrong, None).is_err(), "{wrong:?}");
         }

@@ -16,7 +16,7 @@ use inpod::Client;
 use inpod_apiserver::Server;
 
 use crate::failure::Failure;
-use crate::{connect, embedded, exit, manifests};
+use crate::{embedded, exit, kubeconfig, manifests};
 use account::Account;
 use pod::Pod;
 use token::Token;
@@ -48,7 +48,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "AUDIENCE")]
     audience: Option<String>,
     #[command(flatten)]
-    embedded: embedded::Args,
+    embedded: embedded::Embedded,
     /// Use the cluster of this kubeconfig, not an embedded one
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -61,7 +61,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
-    let signals = inpod_sandbox::block_signals()?;
+    // Before any thread is there.
+    let signals = inpod_sandbox::block_signals();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -75,8 +76,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
 
     let command = inpod_sandbox::Command::new(&args.command[0])
         .args(&args.command[1..])
-        .signals(signals);
-    let ended = inpod_sandbox::spawn(&prepared.view, &command).map_err(|error| not_started(&args.command[0], error));
+        .signal_mask(signals);
+    let ended = inpod_sandbox::spawn(&prepared.view, &command).map_err(not_started);
     let ended = ended.and_then(|sandbox| {
         let sandbox = Arc::new(sandbox);
         runtime.block_on(prepared.pod.running(&cluster.client))?;
@@ -107,8 +108,9 @@ struct Cluster {
 
 impl Cluster {
     async fn open(args: &Args) -> Result<Self, Failure> {
-        if let Some(kubeconfig) = &args.kubeconfig {
-            let config = connect::kubeconfig(kubeconfig, args.context.as_deref())?;
+        if let Some(file) = &args.kubeconfig {
+            let config =
+                kubeconfig::load(std::slice::from_ref(file), args.context.as_deref())?.build()?;
             return Ok(Self {
                 client: Client::new(config)?,
                 embedded: None,
@@ -147,7 +149,9 @@ impl Prepared {
         if cluster.embedded.is_some() {
             account.ensure(client).await?;
         }
-        account.bind(client, &args.cluster_roles, &args.roles).await?;
+        account
+            .bind(client, &args.cluster_roles, &args.roles)
+            .await?;
 
         let pod = Pod::create(client, &account, &args.command[0]).await?;
         let request = token::Request::new(
@@ -178,9 +182,11 @@ impl Prepared {
 }
 
 /// 127 and 126 as a shell gives them, and 1 for what the sandbox could not do.
-fn not_started(program: &OsString, error: inpod_sandbox::Error) -> Failure {
-    match error {
-        inpod_sandbox::Error::Exec { source, .. } => exit::not_started(program, &source),
-        other => other.into(),
-    }
+fn not_started(error: inpod_sandbox::Error) -> Failure {
+    let code = match error {
+        inpod_sandbox::Error::NotFound { .. } => 127,
+        inpod_sandbox::Error::NotExecutable { .. } => 126,
+        _ => 1,
+    };
+    Failure::from(error).with_code(code)
 }

@@ -25,9 +25,22 @@ const NODE_LABEL: &str = "inpod.dev/machine";
 /// Keeps schedulers and kubelets away from a Pod whose process runs here.
 const GATE: &str = "inpod.dev/run";
 
+/// What is true of a Pod whose container runs, in the kubelet's order.
+const CONDITIONS: [&str; 5] = [
+    "PodReadyToStartContainers",
+    "Initialized",
+    "Ready",
+    "ContainersReady",
+    "PodScheduled",
+];
+
 impl Pod {
     /// Creates it, Pending. Only the program's name goes in: arguments may hold secrets.
-    pub(super) async fn create(client: &Client, account: &Account, program: &OsStr) -> Result<Self, Failure> {
+    pub(super) async fn create(
+        client: &Client,
+        account: &Account,
+        program: &OsStr,
+    ) -> Result<Self, Failure> {
         let container = container_name(program);
         let node = node(client).await?;
         let mut spec = json!({
@@ -65,11 +78,10 @@ impl Pod {
     pub(super) async fn running(&self, client: &Client) -> Result<(), Failure> {
         let now = timestamp();
         let address = machine_address().to_string();
-        let condition =
-            |kind: &str| json!({"type": kind, "status": "True", "lastProbeTime": null, "lastTransitionTime": now});
+        let condition = |kind: &str| json!({"type": kind, "status": "True", "lastProbeTime": null, "lastTransitionTime": now});
         let mut status = json!({
             "phase": "Running",
-            "conditions": ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"].map(condition),
+            "conditions": CONDITIONS.map(condition),
             "podIP": address,
             "podIPs": [{"ip": address}],
             "startTime": now,
@@ -88,7 +100,9 @@ impl Pod {
             status["hostIPs"] = json!([{"ip": address}]);
         }
         let patch = json!({"status": status});
-        client.merge_patch::<_, Value>(&format!("{}/status", self.path), &patch).await?;
+        client
+            .merge_patch::<_, Value>(&format!("{}/status", self.path), &patch)
+            .await?;
         Ok(())
     }
 
@@ -131,12 +145,19 @@ async fn node(client: &Client) -> Result<Option<String>, Failure> {
     let nodes: inpod::List<Node> = client
         .list(&format!("/api/v1/nodes?labelSelector={NODE_LABEL}&limit=1"))
         .await?;
-    Ok(nodes.items.into_iter().next().map(|node| node.metadata.name))
+    Ok(nodes
+        .items
+        .into_iter()
+        .next()
+        .map(|node| node.metadata.name))
 }
 
 /// The program's name as a DNS label.
 fn container_name(program: &OsStr) -> String {
-    let base = Path::new(program).file_name().unwrap_or(program).to_string_lossy();
+    let base = Path::new(program)
+        .file_name()
+        .unwrap_or(program)
+        .to_string_lossy();
     let mut name: String = base
         .to_lowercase()
         .chars()
@@ -144,7 +165,11 @@ fn container_name(program: &OsStr) -> String {
         .take(40)
         .collect();
     name = name.trim_matches('-').to_owned();
-    if name.is_empty() { "cmd".to_owned() } else { name }
+    if name.is_empty() {
+        "cmd".to_owned()
+    } else {
+        name
+    }
 }
 
 /// The address the machine is reached at: what the kernel would send from. Nothing is sent; without a route it is loopback.
@@ -160,7 +185,9 @@ fn machine_address() -> IpAddr {
 
 /// Now, as Kubernetes writes a `Time`.
 fn timestamp() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
 }
 
 #[cfg(test)]

@@ -39,7 +39,12 @@ pub(super) struct Request {
 
 impl Request {
     /// A token of `account` that dies with `pod`.
-    pub(super) fn new(account: &Account, pod: &Pod, audience: Option<&str>, seconds: Option<u64>) -> Self {
+    pub(super) fn new(
+        account: &Account,
+        pod: &Pod,
+        audience: Option<&str>,
+        seconds: Option<u64>,
+    ) -> Self {
         let seconds = seconds.unwrap_or(KUBELET_SECONDS);
         let mut spec = json!({
             "expirationSeconds": seconds,
@@ -77,7 +82,9 @@ impl Request {
             expiration_timestamp: jiff::Timestamp,
         }
         let answer: Answer = client.create(&self.path, &self.body).await?;
-        let expires = SystemTime::from(answer.status.expiration_timestamp);
+        let expires =
+            u64::try_from(answer.status.expiration_timestamp.as_second()).unwrap_or_default();
+        let expires = SystemTime::UNIX_EPOCH + Duration::from_secs(expires);
         let life = Duration::from_secs(answer.spec.expiration_seconds.unwrap_or(self.seconds));
         Ok(Token {
             text: answer.status.token,
@@ -91,7 +98,12 @@ impl Request {
 ///
 /// Where that fails, the old token stays in place, and it is tried again. A kubelet's jitter, which keeps a node's many Pods
 /// from asking at once, is left out: there is one process here.
-pub(super) async fn keep_fresh(client: Client, request: Request, mut token: Token, sandbox: Arc<Sandbox>) {
+pub(super) async fn keep_fresh(
+    client: Client,
+    request: Request,
+    mut token: Token,
+    sandbox: Arc<Sandbox>,
+) {
     let mut failures = 0;
     loop {
         sleep_until(token.renewal(failures)).await;
@@ -113,7 +125,10 @@ async fn renew(client: &Client, request: &Request, sandbox: &Sandbox) -> Result<
     let token = request.send(client).await?;
     let namespace = &request.account.namespace;
     let ca = view::root_ca(client, namespace).await?;
-    sandbox.update(Path::new(view::MOUNT_PATH), &view::files(&token, &ca, namespace))?;
+    sandbox.update(
+        Path::new(view::MOUNT_PATH),
+        &view::files(&token, &ca, namespace),
+    )?;
     Ok(token)
 }
 
@@ -163,13 +178,21 @@ mod tests {
     #[test]
     fn a_failed_renewal_is_tried_again_soon_and_never_in_a_tight_loop() {
         let token = token(5);
-        let wait = token.renewal(3).duration_since(token.issued + Duration::from_secs(4)).unwrap();
+        let wait = token
+            .renewal(3)
+            .duration_since(token.issued + Duration::from_secs(4))
+            .unwrap();
         assert_eq!(wait, Duration::from_millis(500));
+        let long_gone = SystemTime::now() - Duration::from_secs(7200);
         let token = Token {
-            issued: SystemTime::now() - Duration::from_secs(7200),
-            ..self::token(3600)
+            text: String::new(),
+            issued: long_gone,
+            expires: long_gone + Duration::from_secs(3600),
         };
         let wait = token.renewal(20).duration_since(SystemTime::now()).unwrap();
-        assert!(wait > Duration::from_secs(50) && wait <= Duration::from_mins(2), "{wait:?}");
+        assert!(
+            wait > Duration::from_secs(50) && wait <= Duration::from_mins(2),
+            "{wait:?}"
+        );
     }
 }

@@ -24,14 +24,24 @@ const NAMES: [&str; 4] = [
 
 /// What the process of that account must see, as the cluster says it.
 pub(super) async fn of(client: &Client, account: &Account, token: &Token) -> Result<View, Failure> {
-    let service: Service = client.get("/api/v1/namespaces/default/services/kubernetes").await?;
+    let service: Service = client
+        .get("/api/v1/namespaces/default/services/kubernetes")
+        .await?;
     let from = service.address()?;
     let mut view = View::default();
     view.volumes.insert(
         MOUNT_PATH.into(),
-        files(token, &root_ca(client, &account.namespace).await?, &account.namespace),
+        files(
+            token,
+            &root_ca(client, &account.namespace).await?,
+            &account.namespace,
+        ),
     );
-    view.environment = environment(from, |name| std::env::var_os(name), std::env::vars_os().map(|(name, _)| name));
+    view.environment = environment(
+        from,
+        |name| std::env::var_os(name),
+        std::env::vars_os().map(|(name, _)| name),
+    );
     view.hosts = vec![(from.ip(), NAMES.map(str::to_owned).to_vec())];
     view.redirects = vec![Redirect {
         from,
@@ -61,10 +71,11 @@ pub(super) async fn root_ca(client: &Client, namespace: &str) -> Result<String, 
     for _ in 0..50 {
         match client.get::<ConfigMap>(&path).await {
             Ok(mut map) => {
-                return map
-                    .data
-                    .remove("ca.crt")
-                    .ok_or_else(|| Failure::new(format!("the ConfigMap kube-root-ca.crt of {namespace} has no ca.crt")));
+                return map.data.remove("ca.crt").ok_or_else(|| {
+                    Failure::new(format!(
+                        "the ConfigMap kube-root-ca.crt of {namespace} has no ca.crt"
+                    ))
+                });
             }
             Err(inpod::Error::Api(status)) if status.code == 404 => {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -126,7 +137,8 @@ fn environment(
     let mut environment: BTreeMap<OsString, Option<OsString>> = names
         .filter(|name| {
             let name = name.to_string_lossy();
-            name.starts_with("KUBERNETES_") || ["KUBECONFIG", "POD_NAMESPACE", "INPOD_SERVICE_ACCOUNT_DIR"].contains(&&*name)
+            name.starts_with("KUBERNETES_")
+                || ["KUBECONFIG", "POD_NAMESPACE", "INPOD_SERVICE_ACCOUNT_DIR"].contains(&&*name)
         })
         .map(|name| (name, None))
         .collect();
@@ -145,12 +157,18 @@ fn environment(
     set(format!("KUBERNETES_PORT_{port}_TCP_PORT"), port.to_string());
     set(format!("KUBERNETES_PORT_{port}_TCP_ADDR"), ip.clone());
 
-    let direct = std::iter::once(ip.as_str()).chain(NAMES).collect::<Vec<_>>().join(",");
+    let direct = std::iter::once(ip.as_str())
+        .chain(NAMES)
+        .collect::<Vec<_>>()
+        .join(",");
     for name in ["NO_PROXY", "no_proxy"] {
-        let mut value = get(name).filter(|value| !value.is_empty()).map_or_else(OsString::new, |mut value| {
-            value.push(",");
-            value
-        });
+        let mut value =
+            get(name)
+                .filter(|value| !value.is_empty())
+                .map_or_else(OsString::new, |mut value| {
+                    value.push(",");
+                    value
+                });
         value.push(&direct);
         environment.insert(name.into(), Some(value));
     }
@@ -164,7 +182,9 @@ fn environment(
 fn path_with_us(path: Option<OsString>, us: Option<&Path>) -> Option<OsString> {
     let folder = us?.parent()?;
     let path = path.unwrap_or_default();
-    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).filter(|entry| !entry.as_os_str().is_empty()).collect();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path)
+        .filter(|entry| !entry.as_os_str().is_empty())
+        .collect();
     if folders.iter().any(|entry| entry == folder) {
         return None;
     }
@@ -174,7 +194,10 @@ fn path_with_us(path: Option<OsString>, us: Option<&Path>) -> Option<OsString> {
 
 /// `.kube` under $HOME and under the home of the user database: both are read by one client or another.
 fn kube_folders() -> Vec<PathBuf> {
-    let passwd = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.dir);
+    let passwd = nix::unistd::User::from_uid(nix::unistd::getuid())
+        .ok()
+        .flatten()
+        .map(|user| user.dir);
     let mut folders: Vec<PathBuf> = std::env::home_dir()
         .into_iter()
         .chain(passwd)
@@ -229,7 +252,10 @@ mod tests {
                 "KUBERNETES_SERVICE_PORT_HTTPS=443",
             ]
         );
-        assert_eq!(of("[fd00::1]:443", &[])["KUBERNETES_PORT"].as_deref(), Some("tcp://[fd00::1]:443"));
+        assert_eq!(
+            of("[fd00::1]:443", &[])["KUBERNETES_PORT"].as_deref(),
+            Some("tcp://[fd00::1]:443")
+        );
     }
 
     #[test]
@@ -245,25 +271,42 @@ mod tests {
                 ("HOME", "/home/me"),
             ],
         );
-        for name in ["KUBECONFIG", "POD_NAMESPACE", "KUBERNETES_MASTER", "INPOD_SERVICE_ACCOUNT_DIR"] {
+        for name in [
+            "KUBECONFIG",
+            "POD_NAMESPACE",
+            "KUBERNETES_MASTER",
+            "INPOD_SERVICE_ACCOUNT_DIR",
+        ] {
             assert_eq!(environment[name], None, "{name}");
         }
-        assert_eq!(environment["KUBERNETES_SERVICE_HOST"].as_deref(), Some("10.96.0.1"));
+        assert_eq!(
+            environment["KUBERNETES_SERVICE_HOST"].as_deref(),
+            Some("10.96.0.1")
+        );
         assert!(!environment.contains_key("HOME"));
     }
 
     #[test]
     fn the_cluster_is_reached_without_a_proxy() {
-        let environment = of("10.96.0.1:443", &[("NO_PROXY", "corp.example"), ("no_proxy", "")]);
+        let environment = of(
+            "10.96.0.1:443",
+            &[("NO_PROXY", "corp.example"), ("no_proxy", "")],
+        );
         let direct = "10.96.0.1,kubernetes.default.svc.cluster.local,kubernetes.default.svc,kubernetes.default,kubernetes";
-        assert_eq!(environment["NO_PROXY"], Some(format!("corp.example,{direct}")));
+        assert_eq!(
+            environment["NO_PROXY"],
+            Some(format!("corp.example,{direct}"))
+        );
         assert_eq!(environment["no_proxy"].as_deref(), Some(direct));
     }
 
     #[test]
     fn our_folder_comes_last_on_the_path_and_once() {
         let us = Some(Path::new("/opt/inpod/inpod"));
-        assert_eq!(path_with_us(Some("/usr/bin:/bin".into()), us), Some("/usr/bin:/bin:/opt/inpod".into()));
+        assert_eq!(
+            path_with_us(Some("/usr/bin:/bin".into()), us),
+            Some("/usr/bin:/bin:/opt/inpod".into())
+        );
         assert_eq!(path_with_us(Some("/opt/inpod:/bin".into()), us), None);
         assert_eq!(path_with_us(None, us), Some("/opt/inpod".into()));
     }
