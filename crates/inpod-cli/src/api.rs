@@ -161,7 +161,7 @@ async fn print(
         return Err(Error::Answer { message, code });
     }
     while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame.map_err(|error| Error::Broken(error))?.into_data() {
+        if let Ok(data) = frame.map_err(Error::Broken)?.into_data() {
             output.write_all(&data).map_err(Error::Output)?;
             output.flush().map_err(Error::Output)?;
         }

@@ -2,7 +2,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -12,8 +12,8 @@ use inpod::Client;
 use crate::body::ResponseBody;
 use crate::exchange::Exchange;
 use crate::forward;
+use crate::guard;
 use crate::guard::framing::{After, MAX_HEAD};
-use crate::guard::{self};
 use crate::inbound::Inbound;
 use crate::lifecycle::Draining;
 use crate::listener::{Stream, Via};
@@ -28,10 +28,11 @@ pub(crate) async fn serve(client: Client, stream: Stream, via: Via, draining: Dr
         async move {
             let closes = !matches!(head, Ok(After::Body(_)));
             let mut response = match head {
-                Ok(_) => answer(client, request, via, draining, exchange).await,
+                // Boxed, because hyper keeps the space for it as long as the connection, which is mostly idle or a watch.
+                Ok(_) => Box::pin(answer(client, request, via, draining, exchange)).await,
                 Err(failure) => failure.into_response(),
             };
-            if closes && response.status() != http::StatusCode::SWITCHING_PROTOCOLS {
+            if closes && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 exchange.linger();
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);
