@@ -21,13 +21,15 @@ pub(super) fn micros(text: &str) -> Result<Option<String>, String> {
     parse(text, true).map_err(|problem| problem.sentence(text, layout))
 }
 
-/// The time of a protobuf `Timestamp`; `None` where the year is not of four digits, which Go could not write either.
-pub(super) fn from_unix(seconds: i64, nanos: i32, micros: bool) -> Option<String> {
-    let timestamp = jiff::Timestamp::new(seconds, nanos).ok()?;
+/// The time of a protobuf `Timestamp`; `None` is the zero time.
+///
+/// # Errors
+/// The year is not one of four digits, which Go could not write either.
+pub(super) fn from_unix(seconds: i64, nanos: i32, micros: bool) -> Result<Option<String>, String> {
+    let outside = || format!("{seconds} s are outside of the years that can be written");
+    let timestamp = jiff::Timestamp::new(seconds, nanos).map_err(|_| outside())?;
     let time = Offset::UTC.to_datetime(timestamp);
-    (0..=9999)
-        .contains(&time.year())
-        .then(|| write(time, micros))
+    written(time, micros).map_err(|OutsideOfYears| outside())
 }
 
 /// What Go's parser stumbles over.
@@ -90,19 +92,28 @@ fn parse(text: &str, micros: bool) -> Result<Option<String>, Problem<'_>> {
     let utc = time
         .checked_sub(jiff::SignedDuration::from_secs(i64::from(offset)))
         .map_err(|_| Problem::OutOfRange("year"))?;
-    let zero = DateTime::constant(1, 1, 1, 0, 0, 0, 0);
-    Ok((utc != zero).then(|| write(utc, micros)))
+    written(utc, micros).map_err(|OutsideOfYears| Problem::OutOfRange("year"))
 }
 
-fn write(time: DateTime, micros: bool) -> String {
+/// The year is not one of four digits.
+struct OutsideOfYears;
+
+/// `time` in RFC 3339; the zero time is `None`.
+fn written(time: DateTime, micros: bool) -> Result<Option<String>, OutsideOfYears> {
+    if time == DateTime::constant(1, 1, 1, 0, 0, 0, 0) {
+        return Ok(None);
+    }
     let (year, month, day) = (time.year(), time.month(), time.day());
     let (hour, minute, second) = (time.hour(), time.minute(), time.second());
+    if year < 0 {
+        return Err(OutsideOfYears);
+    }
     let seconds = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
-    if micros {
+    Ok(Some(if micros {
         format!("{seconds}.{:06}Z", time.subsec_nanosecond() / 1000)
     } else {
         seconds + "Z"
-    }
+    }))
 }
 
 fn number<'a>(
@@ -196,6 +207,7 @@ mod tests {
             ("2026-11-25T01:02:03+02:00", Some("2026-11-24T23:02:03Z")),
             ("2024-02-28T23:30:00-00:30", Some("2024-02-29T00:00:00Z")),
             ("0001-01-01T00:00:00Z", None),
+            ("0000-12-31T23:00:00-01:00", None),
         ] {
             assert_eq!(seconds(text), Ok(expected.map(str::to_owned)), "{text}");
         }
@@ -227,6 +239,10 @@ mod tests {
                 r#"parsing time "2026-13-25T01:02:03Z": month out of range"#,
             ),
             (
+                "0000-01-01T00:00:00+01:00",
+                r#"parsing time "0000-01-01T00:00:00+01:00": year out of range"#,
+            ),
+            (
                 "2026-02-30T01:02:03Z",
                 r#"parsing time "2026-02-30T01:02:03Z": day out of range"#,
             ),
@@ -241,14 +257,13 @@ mod tests {
 
     #[test]
     fn protobuf_times_are_written_alike() {
+        let text = |text: &str| Ok(Some(text.to_owned()));
+        assert_eq!(from_unix(0, 0, false), text("1970-01-01T00:00:00Z"));
         assert_eq!(
-            from_unix(0, 0, false).as_deref(),
-            Some("1970-01-01T00:00:00Z")
+            from_unix(1, 2_000, true),
+            text("1970-01-01T00:00:01.000002Z")
         );
-        assert_eq!(
-            from_unix(1, 2_000, true).as_deref(),
-            Some("1970-01-01T00:00:01.000002Z")
-        );
-        assert_eq!(from_unix(i64::MAX, 0, false), None);
+        assert_eq!(from_unix(-62_135_596_800, 0, false), Ok(None));
+        assert!(from_unix(i64::MAX, 0, false).is_err());
     }
 }

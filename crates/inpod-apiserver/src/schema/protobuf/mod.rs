@@ -268,12 +268,8 @@ fn timestamp(data: &[u8], micros: bool) -> Result<Value, Problem> {
         }
     }
     let nanos = if micros { nanos } else { 0 };
-    match time::from_unix(seconds, nanos, micros) {
-        Some(time) => Ok(time.into()),
-        None => Err(Problem(format!(
-            "{seconds} s are outside of the years that can be written"
-        ))),
-    }
+    let time = time::from_unix(seconds, nanos, micros).map_err(Problem)?;
+    Ok(time.map_or(Value::Null, Value::from))
 }
 
 fn raw(data: &[u8]) -> Result<Value, Problem> {
