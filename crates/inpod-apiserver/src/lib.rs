@@ -1,5 +1,7 @@
 //! An embedded Kubernetes API server with its Pod side complete: service accounts, bound tokens, CA and RBAC.
 //!
+//! [`Server::start`] starts one, for development and tests; any Kubernetes client can use it.
+//!
 //! The way of a request: `wire` (TLS, HTTP, [`inpod::RequestInfo`]) → `auth` (who, and may they) → `admission`
 //! → `registry` (what the verb does to which kind) → [`storage`] (one revision counter, one event log) → watches.
 

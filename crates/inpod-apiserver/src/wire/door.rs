@@ -26,9 +26,9 @@ const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 const WARNING: HeaderName = HeaderName::from_static("warning");
 
 /// How often a Pod's creation looks again for the account `default` of a namespace that is being set up, and how long it waits
-/// in between, after kube-apiserver's `ServiceAccount` admission.
-const ACCOUNT_TRIES: u32 = 10;
-const ACCOUNT_PAUSE: Duration = Duration::from_millis(100);
+/// in between: a second in all, as kube-apiserver's `ServiceAccount` admission does, in smaller steps.
+const ACCOUNT_TRIES: u32 = 100;
+const ACCOUNT_PAUSE: Duration = Duration::from_millis(10);
 
 /// The one way in: every request, from the network or from inside this process, is authenticated, authorized, admitted and
 /// carried out here.
