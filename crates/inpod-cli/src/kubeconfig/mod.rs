@@ -1,13 +1,16 @@
 //! Reads kubeconfig files, for use outside a Pod: as much of the format as names a server, trust and an identity that is written
 //! down. What would need more is refused by its name, never passed over.
 
+mod file;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use inpod::{Config, ConfigBuilder};
-use serde::Deserialize;
+
+use file::{Cluster, Context, Entry, User};
 
 /// Why a kubeconfig cannot be used. Never quotes the file: it holds credentials.
 #[derive(Debug, thiserror::Error)]
@@ -72,63 +75,6 @@ pub(crate) fn load(files: &[PathBuf], context: Option<&str>) -> Result<ConfigBui
     merged.select(context)
 }
 
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "kebab-case", default)]
-struct File {
-    current_context: Option<String>,
-    clusters: Option<Vec<Entry>>,
-    users: Option<Vec<Entry>>,
-    contexts: Option<Vec<Entry>>,
-}
-
-/// An element of any of the three lists.
-#[derive(Deserialize)]
-struct Entry {
-    name: String,
-    cluster: Option<Cluster>,
-    user: Option<User>,
-    context: Option<Context>,
-}
-
-#[derive(Deserialize, Default, Clone)]
-#[serde(rename_all = "kebab-case", default)]
-struct Cluster {
-    server: Option<String>,
-    certificate_authority: Option<PathBuf>,
-    certificate_authority_data: Option<String>,
-    tls_server_name: Option<String>,
-    insecure_skip_tls_verify: bool,
-    proxy_url: Option<String>,
-}
-
-#[derive(Deserialize, Default, Clone)]
-#[serde(rename_all = "kebab-case", default)]
-struct User {
-    token: Option<String>,
-    #[serde(rename = "tokenFile")]
-    token_file: Option<PathBuf>,
-    client_certificate: Option<PathBuf>,
-    client_certificate_data: Option<String>,
-    client_key: Option<PathBuf>,
-    client_key_data: Option<String>,
-    username: Option<serde::de::IgnoredAny>,
-    exec: Option<serde::de::IgnoredAny>,
-    auth_provider: Option<serde::de::IgnoredAny>,
-    #[serde(rename = "as")]
-    impersonate: Option<serde::de::IgnoredAny>,
-    as_uid: Option<serde::de::IgnoredAny>,
-    as_groups: Option<serde::de::IgnoredAny>,
-    as_user_extra: Option<serde::de::IgnoredAny>,
-}
-
-#[derive(Deserialize, Default, Clone)]
-#[serde(default)]
-struct Context {
-    cluster: String,
-    user: String,
-    namespace: Option<String>,
-}
-
 /// A named thing, and the folder that its relative paths start from.
 struct Named<T> {
     /// `cluster`, `user` or `context`.
@@ -149,7 +95,7 @@ struct Merged {
 
 impl Merged {
     fn add(&mut self, path: &Path, text: &str) -> Result<(), Error> {
-        let file: File = parse(text).map_err(|at| Error::Parse {
+        let file = file::parse(text).map_err(|at| Error::Parse {
             path: path.to_owned(),
             at,
         })?;
@@ -337,17 +283,6 @@ impl<T> Named<T> {
     }
 }
 
-fn parse(text: &str) -> Result<File, String> {
-    if text.trim().is_empty() {
-        return Ok(File::default());
-    }
-    // Only the place: the message would quote what stands there.
-    serde_saphyr::from_str(text).map_err(|error| match error.location() {
-        Some(at) => format!("look at line {}, column {}", at.line(), at.column()),
-        None => "it is not YAML of the expected form".to_owned(),
-    })
-}
-
 fn add_all<T>(
     kind: &'static str,
     all: &mut Vec<Named<T>>,
@@ -394,7 +329,7 @@ fn names(names: &[String]) -> String {
 mod tests {
     use super::*;
 
-    const TWO: &str = r#"
+    const TWO: &str = r"
 apiVersion: v1
 kind: Config
 preferences: {}
@@ -412,7 +347,7 @@ contexts:
 users:
 - name: me
   user: {}
-"#;
+";
 
     fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
         let path = folder.join(name);
