@@ -1,10 +1,12 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
+
+use crate::Error;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -46,6 +48,23 @@ impl Body {
             Kind::Whole(bytes) => Some(Self(Kind::Whole(bytes.clone()))),
             Kind::Stream(_) => None,
         }
+    }
+
+    /// What is left of it, up to `limit` bytes, and whether that is all.
+    pub(crate) async fn read_up_to(mut self, limit: usize) -> (Bytes, Result<(), Error>) {
+        let mut all = BytesMut::new();
+        while let Some(frame) = self.frame().await {
+            match frame.map(Frame::into_data) {
+                Ok(Ok(data)) if all.len() + data.len() > limit => {
+                    all.extend_from_slice(&data[..limit - all.len()]);
+                    return (all.freeze(), Err(Error::TooLarge { limit }));
+                }
+                Ok(Ok(data)) => all.extend_from_slice(&data),
+                Ok(Err(_trailers)) => {}
+                Err(error) => return (all.freeze(), Err(Error::Body(error))),
+            }
+        }
+        (all.freeze(), Ok(()))
     }
 }
 

@@ -10,13 +10,26 @@ pub enum Error {
     /// The server answered with something else than 2xx.
     #[error("{0}")]
     Api(Box<ApiStatus>),
-    /// No connection: the server is not there, the network is not, or the server's certificate is not the cluster's.
+    /// No connection: the server is not there, or the network is not.
     #[error("cannot connect to the API server at {server}: {source}")]
     Connect {
         /// Host and port.
         server: String,
         /// What the system or TLS said.
         source: std::io::Error,
+    },
+    /// Whoever answers is not the cluster's API server, as far as its certificate tells: a wrong address, a wrong CA, or somebody
+    /// in between.
+    #[error(
+        "{server} answers with a certificate that {anchors} does not vouch for ({source}): is it the API server of this cluster?"
+    )]
+    Untrusted {
+        /// Host and port.
+        server: String,
+        /// What the certificate was verified against.
+        anchors: String,
+        /// What TLS said.
+        source: rustls::Error,
     },
     /// The connection broke before there was an answer, and the request could not be sent again without doubt.
     #[error("the connection to the API server broke: {0}")]

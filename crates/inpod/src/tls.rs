@@ -27,7 +27,7 @@ pub enum TlsError {
     #[error("there is no cryptography: enable a feature of the crate inpod, or give a provider")]
     NoProvider,
     /// The CA bundle is unreadable, or has no certificate.
-    #[error("the CA bundle {origin} cannot be used: {what}")]
+    #[error("{origin} cannot be used as a CA bundle: {what}")]
     Ca {
         /// The file, or where else it comes from.
         origin: String,
@@ -119,26 +119,25 @@ impl Verifier {
         let (file, pem) = match trust {
             Trust::File(path) => {
                 let pem = fs::read(path).map_err(|error| TlsError::Ca {
-                    origin: path.display().to_string(),
+                    origin: trust.to_string(),
                     what: error.to_string(),
                 })?;
                 (Some(path.clone()), pem)
             }
             Trust::Pem(pem) => (None, pem.clone()),
-            Trust::SystemRoots => (None, Vec::new()),
+            Trust::SystemRoots | Trust::Nobody => (None, Vec::new()),
         };
         let roots = match trust {
             Trust::SystemRoots => system_roots(),
-            Trust::File(_) | Trust::Pem(_) => roots(&pem).map_err(|what| TlsError::Ca {
-                origin: file.as_ref().map_or_else(
-                    || "that was given".to_owned(),
-                    |path| path.display().to_string(),
-                ),
-                what,
-            })?,
+            Trust::File(_) | Trust::Pem(_) | Trust::Nobody => {
+                roots(&pem).map_err(|what| TlsError::Ca {
+                    origin: trust.to_string(),
+                    what,
+                })?
+            }
         };
         let webpki = webpki(roots, &provider).map_err(|what| TlsError::Ca {
-            origin: "of the server".to_owned(),
+            origin: trust.to_string(),
             what,
         })?;
         Ok(Self {
@@ -262,10 +261,6 @@ fn webpki(
     roots: RootCertStore,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<WebPkiServerVerifier>, String> {
-    if roots.is_empty() {
-        // Nothing is trusted then; webpki's builder refuses an empty store, and so does every certificate.
-        return Err("the system has no trusted roots".to_owned());
-    }
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .build()
         .map_err(|error| error.to_string())

@@ -53,7 +53,11 @@ pub(crate) fn events<T: DeserializeOwned + Send + 'static>(body: Body) -> WatchS
                 Ok(None) => {}
             }
             match body.frame().await {
-                None => return None,
+                None => {
+                    // Servers end each line; one cut short is a connection that broke unnoticed.
+                    let line = lines.rest();
+                    return Some((event(&line).transpose()?, None));
+                }
                 Some(Err(error)) => return Some((Err(Error::Body(error)), None)),
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
@@ -76,6 +80,11 @@ struct Lines {
 impl Lines {
     fn push(&mut self, chunk: &Bytes) {
         self.buffer.extend_from_slice(chunk);
+    }
+
+    /// What no newline came after.
+    fn rest(self) -> Bytes {
+        self.buffer.freeze()
     }
 
     fn next(&mut self, longest: usize) -> Result<Option<Bytes>, Error> {

@@ -1,17 +1,16 @@
 //! TCP and TLS, with limits on how long either may take.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
+use super::stream::Stream;
 use crate::tls::{Tls, TlsError};
 use crate::{Config, Error};
 
@@ -19,9 +18,9 @@ use crate::{Config, Error};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const TLS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where a name has several addresses, the next is tried after this long: one that answers to nobody must not use up the whole
-/// time.
-const ADDRESS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Where a name has several addresses, the next is tried beside the last after this long (RFC 8305, 8): one that answers to
+/// nobody, as an IPv6 address often does, must not use up the whole time.
+const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
 pub(super) struct Connector {
@@ -29,14 +28,9 @@ pub(super) struct Connector {
     port: u16,
     /// How the server is named in errors.
     shown: String,
+    /// What its certificate is verified against, as named in errors.
+    anchors: String,
     tls: Option<(Tls, ServerName<'static>)>,
-}
-
-/// A connection to the API server, encrypted or, by explicit configuration, not.
-#[derive(Debug)]
-pub(super) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Connector {
@@ -67,6 +61,7 @@ impl Connector {
             shown: server
                 .authority()
                 .map_or_else(|| host.clone(), ToString::to_string),
+            anchors: config.trust.to_string(),
             host,
             tls,
         })
@@ -99,78 +94,50 @@ impl Connector {
                 "no answer to the TLS handshake",
             ))
         })?
-        .map_err(failed)?;
+        .map_err(|error| self.refused(error))?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok((Stream::Tls(Box::new(stream)), http2))
     }
 
+    /// A certificate that is not the cluster's is told apart from a network that does not work.
+    fn refused(&self, error: io::Error) -> Error {
+        let server = self.shown.clone();
+        let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+        match cause {
+            Some(rustls::Error::InvalidCertificate(cause)) => Error::Untrusted {
+                server,
+                anchors: self.anchors.clone(),
+                source: rustls::Error::InvalidCertificate(cause.clone()),
+            },
+            _ => Error::Connect {
+                server,
+                source: error,
+            },
+        }
+    }
+
+    /// The first address that answers.
     async fn tcp(&self) -> io::Result<TcpStream> {
+        let mut addresses = tokio::net::lookup_host((self.host.as_str(), self.port)).await?;
+        let mut attempts = FuturesUnordered::new();
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in tokio::net::lookup_host((self.host.as_str(), self.port)).await? {
-            match timeout(ADDRESS_TIMEOUT, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => last = error,
-                Err(_elapsed) => last = io::ErrorKind::TimedOut.into(),
+        loop {
+            let next = addresses.next();
+            let is_last = next.is_none();
+            attempts.extend(next.map(TcpStream::connect));
+            let answer = if is_last {
+                attempts.next().await
+            } else {
+                match timeout(NEXT_ADDRESS_AFTER, attempts.next()).await {
+                    Ok(answer) => answer,
+                    Err(_elapsed) => continue,
+                }
+            };
+            match answer {
+                Some(Ok(stream)) => return Ok(stream),
+                Some(Err(error)) => last = error,
+                None => return Err(last),
             }
-        }
-        Err(last)
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buffer),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
         }
     }
 }

@@ -4,38 +4,9 @@ use std::sync::Arc;
 use http::Uri;
 use rustls::crypto::CryptoProvider;
 
+use super::{ClientCertificate, Config, ConfigError, Trust};
 use crate::credentials::{Secret, Token};
 use crate::environment;
-
-/// How to reach an API server: its address, whom to trust, who to be.
-///
-/// No credential is in its `Debug`.
-#[derive(Debug, Clone)]
-pub struct Config {
-    pub(crate) server: Uri,
-    pub(crate) namespace: String,
-    pub(crate) trust: Trust,
-    pub(crate) token: Token,
-    pub(crate) client_certificate: Option<ClientCertificate>,
-    pub(crate) tls_server_name: Option<String>,
-    pub(crate) provider: Option<Arc<CryptoProvider>>,
-}
-
-/// The trust anchors of the server's certificate.
-#[derive(Debug, Clone)]
-pub(crate) enum Trust {
-    /// A bundle that somebody else keeps current, as a kubelet does.
-    File(PathBuf),
-    Pem(Vec<u8>),
-    SystemRoots,
-}
-
-/// A certificate chain and its key, PEM.
-#[derive(Debug, Clone)]
-pub(crate) struct ClientCertificate {
-    pub(crate) chain: Vec<u8>,
-    pub(crate) key: Secret<Vec<u8>>,
-}
 
 /// Finds a [`Config`] as [`Config::in_cluster`] does, with parts of it said otherwise, or builds one outright.
 ///
@@ -63,104 +34,6 @@ pub struct ConfigBuilder {
     provider: Option<Arc<CryptoProvider>>,
 }
 
-/// Why no [`Config`] was found.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// Nothing says that this process runs in a Pod.
-    #[error(
-        "this is not a Pod, or its service account is not mounted: KUBERNETES_SERVICE_HOST is not set, and there is no {}; \
-         in a Pod, look at automountServiceAccountToken and enableServiceLinks; elsewhere, try `inpod run -- CMD`, or name a kubeconfig",
-        .directory.join("token").display()
-    )]
-    NotInCluster {
-        /// Where the service account's files were looked for.
-        directory: PathBuf,
-    },
-    /// The environment says where the API server is, but not in a way that can be read. The fault is the environment's.
-    #[error("the address of the API server cannot be read from the environment: {what}")]
-    Address {
-        /// What is wrong with it.
-        what: String,
-    },
-    /// The token file is missing, unreadable or empty.
-    #[error(
-        "the service account's token cannot be read from {} ({source}); is automountServiceAccountToken off, or does the file belong to another user?",
-        .path.display()
-    )]
-    Token {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A token that was given outright cannot be a header: it has a line break or is no ASCII.
-    #[error("the token that was given is no token")]
-    TokenText,
-    /// There is no CA bundle to trust, and system roots were not asked for.
-    #[error(
-        "the cluster's CA cannot be read from {} ({source}); without it the API server cannot be told from an impostor \
-         (trust the system's roots only if the server's certificate is publicly signed: ConfigBuilder::system_roots)",
-        .path.display()
-    )]
-    Ca {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// No server was said.
-    #[error("no API server was named")]
-    NoServer,
-    /// An address that is neither https nor http, or has no host.
-    #[error(
-        "{0} is no address of an API server: it needs https:// (or, without credentials, http://) and a host"
-    )]
-    ServerAddress(String),
-    /// A server that is reached over https, and no certificates to trust.
-    #[error("no CA was given for {0}, and the system's roots were not asked for")]
-    NoTrust(String),
-}
-
-impl Config {
-    /// The configuration a Pod is given, found as the page "Accessing the Kubernetes API from a Pod" describes.
-    ///
-    /// The Pod's service account is used whatever kubeconfig lies about, and no `HTTPS_PROXY`: the API server is in the
-    /// cluster.
-    ///
-    /// ```no_run
-    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// let client = inpod::Client::new(inpod::Config::in_cluster()?)?;
-    /// let versions: serde_json::Value = client.get("/api").await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// [`ConfigError`] says what was looked for, where, and the likely cause.
-    #[doc(alias = "InClusterConfig")]
-    #[doc(alias = "load_incluster_config")]
-    #[doc(alias = "loadFromCluster")]
-    pub fn in_cluster() -> Result<Self, ConfigError> {
-        Self::builder().in_cluster()
-    }
-
-    /// Finds it with parts of it said otherwise, or builds one outright.
-    pub fn builder() -> ConfigBuilder {
-        ConfigBuilder::default()
-    }
-
-    /// The API server: scheme, host and port, and a path prefix where a kubeconfig has one.
-    pub fn server(&self) -> &Uri {
-        &self.server
-    }
-
-    /// The namespace to use where none is said.
-    pub fn namespace(&self) -> &str {
-        &self.namespace
-    }
-}
-
 impl ConfigBuilder {
     /// Where the files `token`, `ca.crt` and `namespace` are; `INPOD_SERVICE_ACCOUNT_DIR` and the well-known directory otherwise.
     #[must_use]
@@ -186,7 +59,9 @@ impl ConfigBuilder {
         }
     }
 
-    /// The API server, outright.
+    /// The API server, outright; where its URL has a path, as behind Rancher, that is put in front of each request's.
+    ///
+    /// `http://` is for a proxy on this machine that has the credentials itself: the ones configured here are not sent over it.
     #[must_use]
     pub fn server(self, server: Uri) -> Self {
         Self {
@@ -287,6 +162,9 @@ impl ConfigBuilder {
             .clone()
             .or_else(|| environment::namespace(&directory))
             .unwrap_or_else(|| "default".to_owned());
+        if server.scheme_str() == Some("http") {
+            return Err(ConfigError::NotEncrypted(server.to_string()));
+        }
         let config = self.finish(server, trust, token, namespace)?;
         // A token that cannot be read is best said now, with the reason.
         crate::credentials::Authorization::new(&config.token)?;
@@ -301,7 +179,8 @@ impl ConfigBuilder {
         let server = self.server.clone().ok_or(ConfigError::NoServer)?;
         let trust = match &self.ca {
             Some(pem) => Trust::Pem(pem.clone()),
-            None if self.system_roots || server.scheme_str() == Some("http") => Trust::SystemRoots,
+            None if server.scheme_str() == Some("http") => Trust::Nobody,
+            None if self.system_roots => Trust::SystemRoots,
             None => return Err(ConfigError::NoTrust(server.to_string())),
         };
         let token = self.token.clone().unwrap_or(Token::None);
@@ -332,6 +211,12 @@ impl ConfigBuilder {
         token: Token,
         namespace: String,
     ) -> Result<Config, ConfigError> {
+        if server
+            .authority()
+            .is_some_and(|authority| authority.as_str().contains('@'))
+        {
+            return Err(ConfigError::UserInfo);
+        }
         let has_host = server.host().is_some_and(|host| !host.is_empty());
         if !has_host || !matches!(server.scheme_str(), Some("https" | "http")) {
             return Err(ConfigError::ServerAddress(server.to_string()));
@@ -422,6 +307,51 @@ mod tests {
             Err(ConfigError::ServerAddress(_))
         ));
         assert!(build("http://localhost:8001").is_ok());
+    }
+
+    #[test]
+    fn a_pod_sends_its_token_to_no_unencrypted_address() {
+        let (_folder, builder) = pod(&[("token", "t"), ("ca.crt", "c")]);
+        let builder = builder.server("http://10.96.0.1".parse().unwrap());
+        assert!(matches!(
+            builder.in_cluster(),
+            Err(ConfigError::NotEncrypted(_))
+        ));
+    }
+
+    #[test]
+    fn an_address_with_a_password_is_refused_and_not_repeated() {
+        let server = "https://me:sesame@a.example".parse().unwrap();
+        let error = Config::builder().server(server).ca_pem("c").build();
+        let error = error.unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("sesame"), "{error}");
+    }
+
+    #[test]
+    fn the_parts_of_a_pods_configuration_can_be_asked_for() {
+        let (folder, builder) = pod(&[("token", "t"), ("ca.crt", "c")]);
+        let config = builder.in_cluster().unwrap();
+        assert_eq!(config.token_file(), Some(&*folder.path().join("token")));
+        assert_eq!(config.ca_pem().unwrap(), Some(b"c".to_vec()));
+        std::fs::write(folder.path().join("ca.crt"), "new").unwrap();
+        assert_eq!(config.ca_pem().unwrap(), Some(b"new".to_vec()));
+        std::fs::remove_file(folder.path().join("ca.crt")).unwrap();
+        assert!(matches!(config.ca_pem(), Err(ConfigError::Ca { .. })));
+    }
+
+    #[test]
+    fn outside_a_pod_the_error_says_what_was_looked_for_and_what_mends_it() {
+        let directory = Path::new("/nonexistent");
+        let error = environment::server(false, directory, |_| None).unwrap_err();
+        let text = error.to_string();
+        for part in [
+            "KUBERNETES_SERVICE_HOST",
+            "/nonexistent/token",
+            "automountServiceAccountToken",
+            "inpod run",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
     }
 
     #[test]

@@ -1,19 +1,16 @@
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+mod user_agent;
 
-use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, UPGRADE, USER_AGENT};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body::Frame;
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::credentials::Authorization;
-use crate::transport::{self, InUse, Transport};
+use crate::transport::{self, Transport};
 use crate::watch::{self, WatchStream};
 use crate::{ApiStatus, Body, Config, Error};
 
@@ -25,10 +22,18 @@ const LARGEST_ERROR: usize = 4 * 1024 * 1024;
 
 /// A client of one API server; cheap to clone, and connected when it is first asked.
 ///
-/// Requests share an HTTP/2 connection. A token that changed is used for the next request; a 401 makes it be read again and the
-/// request be sent once more where its body is whole. Certificates are verified against the cluster's CA alone, and that is
-/// re-read too. A request that was not sent is sent on a new connection; one that may have been carried out never is, unless it
-/// only reads.
+/// - Requests share an HTTP/2 connection, and a second one when the server allows no more streams on the first. A connection
+///   that is dead is noticed within 45 seconds. With a server that speaks HTTP/1.1 only, connections are kept for the next request.
+/// - A token that changed is used for the next request; a 401 makes it be read again, and the request be sent once more where
+///   the token is another and the request's body is whole.
+/// - Certificates are verified against the cluster's CA alone. Its file is re-read when a new connection is made and a minute has
+///   passed, and at once where a certificate is signed by nobody known.
+/// - A request that the server did not begin with is sent on a new connection. One that may have been carried out is sent again
+///   only if it only reads, and once.
+/// - There is no limit on how long an answer may take, nor are requests held back: `tokio::time::timeout` around a call does
+///   the one, a server's 429 asks for the other.
+///
+/// It needs a tokio runtime with time and I/O enabled; one thread is enough.
 #[derive(Debug, Clone)]
 pub struct Client(Arc<Inner>);
 
@@ -45,8 +50,14 @@ struct Inner {
 #[non_exhaustive]
 pub struct List<T> {
     /// `resourceVersion`, `continue`, `remainingItemCount`.
+    #[serde(default)]
     pub metadata: ListMeta,
     /// The objects.
+    #[serde(
+        default = "Vec::new",
+        deserialize_with = "null_is_empty",
+        bound(deserialize = "T: Deserialize<'de>")
+    )]
     pub items: Vec<T>,
 }
 
@@ -79,7 +90,7 @@ impl Client {
         Ok(Self(Arc::new(Inner {
             transport: Transport::new(&config)?,
             authorization,
-            user_agent: user_agent(),
+            user_agent: user_agent::of_this_process(),
             config,
         })))
     }
@@ -91,8 +102,8 @@ impl Client {
 
     /// Sends `request`, whose URI is a path and query, and answers as soon as the response's head is here.
     ///
-    /// Address, Host and, where the request brings none, Authorization and User-Agent are put in here; an answer that is not
-    /// 2xx is an answer. A request with an `Upgrade` header goes over an HTTP/1.1 connection of its own, and
+    /// Address, Host and, where the request brings none, Authorization and User-Agent are put in here: an Authorization of the
+    /// caller's own is left as it is, and its 401 too. An answer that is not 2xx is an answer, and its body a stream. A request with an `Upgrade` header goes over an HTTP/1.1 connection of its own, and
     /// [`hyper::upgrade::on`](https://docs.rs/hyper/1/hyper/upgrade/fn.on.html) takes a 101 over.
     ///
     /// ```no_run
@@ -110,7 +121,7 @@ impl Client {
         let target = self.target(request.uri())?;
         *request.uri_mut() = target;
         let headers = request.headers_mut();
-        headers.remove(http::header::HOST);
+        headers.remove(HOST);
         headers
             .entry(USER_AGENT)
             .or_insert_with(|| self.0.user_agent.clone());
@@ -122,19 +133,16 @@ impl Client {
         if let Some(header) = &ours {
             headers.insert(AUTHORIZATION, header.clone());
         }
-        if request.headers().contains_key(UPGRADE) {
-            return Ok(respond(self.0.transport.upgrade(request).await?));
-        }
-        let again = ours.as_ref().and_then(|_| transport::clone(&request));
+        let again = ours.as_ref().and_then(|_| transport::copy(&request));
         let answer = self.0.transport.send(request).await?;
-        if answer.0.status() == StatusCode::UNAUTHORIZED
+        if answer.status() == StatusCode::UNAUTHORIZED
             && let (Some(refused), Some(mut again)) = (ours, again)
             && let Some(fresh) = self.0.authorization.after_refusal(&refused)
         {
             again.headers_mut().insert(AUTHORIZATION, fresh);
-            return Ok(respond(self.0.transport.send(again).await?));
+            return self.0.transport.send(again).await;
         }
-        Ok(respond(answer))
+        Ok(answer)
     }
 
     /// [`Client::send`], with an answer that is not 2xx as [`Error::Api`].
@@ -147,7 +155,8 @@ impl Client {
         if code.is_success() {
             return Ok(response);
         }
-        let body = collect(response.into_body(), LARGEST_ERROR).await?;
+        // Whatever becomes of its body: the answer is known.
+        let (body, _) = response.into_body().read_up_to(LARGEST_ERROR).await;
         Err(Error::Api(Box::new(ApiStatus::read(code, &body))))
     }
 
@@ -226,13 +235,20 @@ impl Client {
     /// # Errors
     /// [`Error::Api`] for an answer that is not 2xx.
     pub async fn delete(&self, path: &str, options: &serde_json::Value) -> Result<(), Error> {
-        let body = if options.is_null() {
-            Bytes::new()
+        let (content_type, body) = if options.is_null() {
+            ("", Bytes::new())
         } else {
-            encode(options)?
+            (JSON, encode(options)?)
         };
-        let _gone: serde::de::IgnoredAny = self.json(Method::DELETE, path, JSON, body).await?;
-        Ok(())
+        let request = build(Method::DELETE, path, content_type, body)?;
+        // Read to its end, so that the connection is free for the next request.
+        let (_object, whole) = self
+            .request(request)
+            .await?
+            .into_body()
+            .read_up_to(LARGEST)
+            .await;
+        whole
     }
 
     /// Watches what `path` with its query says (`watch=1` is put in).
@@ -273,7 +289,8 @@ impl Client {
         let response = self
             .request(build(method, path, content_type, body)?)
             .await?;
-        let body = collect(response.into_body(), LARGEST).await?;
+        let (body, whole) = response.into_body().read_up_to(LARGEST).await;
+        whole?;
         serde_json::from_slice(&body).map_err(Error::Decode)
     }
 
@@ -296,6 +313,13 @@ impl Client {
 }
 
 const JSON: &str = "application/json";
+
+/// Servers in Go write an empty collection as null where nobody took care.
+fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
 
 fn build(
     method: Method,
@@ -320,78 +344,4 @@ fn encode<B: Serialize + ?Sized>(object: &B) -> Result<Bytes, Error> {
     serde_json::to_vec(object)
         .map(Bytes::from)
         .map_err(Error::Encode)
-}
-
-/// `program/version (system/machine) inpod`, as client-go names the program first.
-fn user_agent() -> HeaderValue {
-    let program = std::env::args_os()
-        .next()
-        .and_then(|path| {
-            Some(
-                std::path::Path::new(&path)
-                    .file_name()?
-                    .to_str()?
-                    .to_owned(),
-            )
-        })
-        .filter(|name| {
-            name.bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-        });
-    let program = program.as_deref().unwrap_or("unknown");
-    let text = format!(
-        "{program} ({}/{}) inpod/{}",
-        std::env::consts::OS,
-        std::env::consts::ARCH,
-        env!("CARGO_PKG_VERSION")
-    );
-    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("inpod"))
-}
-
-async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Error> {
-    let mut all = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame.map_err(Error::Body)?.into_data() {
-            if all.len() + data.len() > limit {
-                return Err(Error::TooLarge { limit });
-            }
-            all.extend_from_slice(&data);
-        }
-    }
-    Ok(all.freeze())
-}
-
-fn respond((response, in_use): (Response<Incoming>, InUse)) -> Response<Body> {
-    response.map(|body| {
-        Body::new(Counted {
-            body,
-            _in_use: in_use,
-        })
-    })
-}
-
-/// A response's body that holds its place on the connection.
-struct Counted {
-    body: Incoming,
-    _in_use: InUse,
-}
-
-impl http_body::Body for Counted {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
-    }
 }
