@@ -1,3 +1,4 @@
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -18,10 +19,8 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// let whole = Body::from(r#"{"kind":"ConfigMap"}"#.to_owned());
 /// let nothing = Body::empty();
 /// ```
-#[derive(Debug)]
 pub struct Body(Kind);
 
-#[derive(Debug)]
 enum Kind {
     /// Whole bytes: a request with them can be sent again.
     Whole(Option<Bytes>),
@@ -65,6 +64,19 @@ impl Body {
             }
         }
         (all.freeze(), Ok(()))
+    }
+}
+
+/// Without its bytes: they may be a Secret.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Whole(bytes) => {
+                let length = bytes.as_ref().map_or(0, Bytes::len);
+                write!(f, "Body({length} bytes)")
+            }
+            Kind::Stream(_) => f.write_str("Body(stream)"),
+        }
     }
 }
 
@@ -120,5 +132,36 @@ impl http_body::Body for Body {
             }
             Kind::Stream(stream) => stream.size_hint(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+
+    use super::*;
+
+    #[test]
+    fn only_a_whole_body_can_be_sent_again() {
+        assert!(Body::empty().try_clone().is_some());
+        assert!(Body::from("x".to_owned()).try_clone().is_some());
+        let stream = Body::new(Full::new(Bytes::from("x")));
+        assert!(stream.try_clone().is_none());
+    }
+
+    #[test]
+    fn its_bytes_are_not_in_the_debug_output() {
+        let body = Body::from(b"sesame".to_vec());
+        assert_eq!(format!("{body:?}"), "Body(6 bytes)");
+    }
+
+    #[tokio::test]
+    async fn reading_stops_at_the_limit_and_says_so() {
+        let (bytes, whole) = Body::from(b"abcdef".to_vec()).read_up_to(4).await;
+        assert_eq!(bytes, "abcd");
+        assert!(matches!(whole, Err(Error::TooLarge { limit: 4 })));
+        let (bytes, whole) = Body::from(b"abcd".to_vec()).read_up_to(4).await;
+        assert_eq!(bytes, "abcd");
+        assert!(whole.is_ok());
     }
 }

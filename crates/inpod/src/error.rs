@@ -1,3 +1,5 @@
+use std::fmt;
+
 use serde::Deserialize;
 
 use crate::ConfigError;
@@ -32,10 +34,10 @@ pub enum Error {
         source: rustls::Error,
     },
     /// The connection broke before there was an answer, and the request could not be sent again without doubt.
-    #[error("the connection to the API server broke: {0}")]
+    #[error("the connection to the API server broke: {}", Chain(.0))]
     Connection(#[source] hyper::Error),
     /// The answer broke off.
-    #[error("the API server's answer broke off: {0}")]
+    #[error("the API server's answer broke off: {}", Chain(.0.as_ref()))]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The answer is not the JSON that the caller's type wants.
     #[error("the API server's answer is not what was expected: {0}")]
@@ -43,6 +45,9 @@ pub enum Error {
     /// The caller's object cannot be JSON.
     #[error("the object cannot be sent: {0}")]
     Encode(#[source] serde_json::Error),
+    /// The caller's path is relative; below which path of the API it is meant cannot be known.
+    #[error("the path of a request begins with /, and {0:?} does not")]
+    Path(String),
     /// The caller's path or headers are no request.
     #[error("this is no request: {0}")]
     Request(#[source] http::Error),
@@ -74,6 +79,26 @@ pub struct ApiStatus {
     pub message: String,
     /// What the error is about.
     pub details: serde_json::Value,
+}
+
+/// An error with its causes, each said once: hyper's errors alone do not say what the matter is.
+struct Chain<'a>(&'a (dyn std::error::Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut last = self.0.to_string();
+        f.write_str(&last)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !last.contains(&text) {
+                write!(f, ": {text}")?;
+            }
+            last = text;
+            cause = error.source();
+        }
+        Ok(())
+    }
 }
 
 /// How much of a body that is no Status is quoted.
@@ -119,6 +144,20 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
+
+    #[test]
+    fn a_broken_answer_says_why_it_broke() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot read")]
+        struct Outer(#[source] std::io::Error);
+
+        let cause = std::io::Error::other("reset by peer");
+        let error = Error::Body(Box::new(Outer(cause)));
+        assert_eq!(
+            error.to_string(),
+            "the API server's answer broke off: cannot read: reset by peer"
+        );
+    }
 
     #[test]
     fn a_status_is_read_and_anything_else_is_quoted() {

@@ -1,3 +1,4 @@
+mod list;
 mod user_agent;
 
 use std::sync::Arc;
@@ -6,9 +7,10 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize};
 
+pub use self::list::{List, ListMeta};
 use crate::credentials::Authorization;
 use crate::transport::{self, Transport};
 use crate::watch::{self, WatchStream};
@@ -43,36 +45,6 @@ struct Inner {
     authorization: Authorization,
     transport: Transport,
     user_agent: HeaderValue,
-}
-
-/// A collection.
-#[derive(Debug, Clone, Deserialize)]
-#[non_exhaustive]
-pub struct List<T> {
-    /// `resourceVersion`, `continue`, `remainingItemCount`.
-    #[serde(default)]
-    pub metadata: ListMeta,
-    /// The objects.
-    #[serde(
-        default = "Vec::new",
-        deserialize_with = "null_is_empty",
-        bound(deserialize = "T: Deserialize<'de>")
-    )]
-    pub items: Vec<T>,
-}
-
-/// What a collection says of itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[non_exhaustive]
-pub struct ListMeta {
-    /// The revision the collection was read at: where a watch goes on from.
-    pub resource_version: String,
-    /// What to ask the next page with, empty on the last.
-    #[serde(rename = "continue")]
-    pub continue_: String,
-    /// How many objects come after this page, where the server knows.
-    pub remaining_item_count: Option<u64>,
 }
 
 impl Client {
@@ -297,7 +269,11 @@ impl Client {
     /// The path and query of a request under the server's address, and its path prefix where it has one.
     fn target(&self, uri: &Uri) -> Result<Uri, Error> {
         let server = self.0.config.server();
-        let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let path = uri
+            .path_and_query()
+            .map(PathAndQuery::as_str)
+            .filter(|path| path.starts_with('/'))
+            .ok_or_else(|| Error::Path(uri.to_string()))?;
         let prefix = server.path().trim_end_matches('/');
         Uri::builder()
             .scheme(server.scheme_str().unwrap_or("https"))
@@ -313,13 +289,6 @@ impl Client {
 }
 
 const JSON: &str = "application/json";
-
-/// Servers in Go write an empty collection as null where nobody took care.
-fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Vec<T>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
 
 fn build(
     method: Method,
@@ -344,4 +313,33 @@ fn encode<B: Serialize + ?Sized>(object: &B) -> Result<Bytes, Error> {
     serde_json::to_vec(object)
         .map(Bytes::from)
         .map_err(Error::Encode)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(server: &str, path: &str) -> Result<String, Error> {
+        let config = Config::builder()
+            .server(server.parse().unwrap())
+            .build()
+            .unwrap();
+        let target = Client::new(config)?.target(&path.parse().unwrap())?;
+        Ok(target.to_string())
+    }
+
+    #[test]
+    fn a_path_is_put_under_the_servers_address_and_prefix() {
+        assert_eq!(target("http://a", "/api?x=1").unwrap(), "http://a/api?x=1");
+        assert_eq!(
+            target("http://[::1]:80/k8s/c/", "/api").unwrap(),
+            "http://[::1]:80/k8s/c/api"
+        );
+        assert_eq!(
+            target("http://a", "http://b/api").unwrap(),
+            "http://a/api",
+            "no request goes to another server"
+        );
+        assert!(matches!(target("http://a", "api"), Err(Error::Path(_))));
+    }
 }

@@ -47,8 +47,8 @@ impl Connector {
                 .tls_server_name
                 .clone()
                 .unwrap_or_else(|| host.clone());
-            let name = ServerName::try_from(name).map_err(|_not_a_name| {
-                rustls::Error::General(format!("{host} is neither a DNS name nor an address"))
+            let name = ServerName::try_from(name.clone()).map_err(|_not_a_name| {
+                rustls::Error::General(format!("{name:?} is neither a DNS name nor an address"))
             })?;
             Some((Tls::new(config)?, name))
         } else {
@@ -139,5 +139,45 @@ impl Connector {
                 None => return Err(last),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connector(server: &str) -> Connector {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let ca = rcgen::CertificateParams::default().self_signed(&key);
+        let config = Config::builder()
+            .server(server.parse().unwrap())
+            .ca_pem(ca.unwrap().pem())
+            .build()
+            .unwrap();
+        Connector::new(&config).unwrap()
+    }
+
+    #[test]
+    fn an_ipv6_address_has_brackets_in_texts_only() {
+        let connector = connector("https://[fd00::1]:6443");
+        assert_eq!((connector.host.as_str(), connector.port), ("fd00::1", 6443));
+        assert_eq!(connector.shown, "[fd00::1]:6443");
+        let (_, name) = connector.tls.unwrap();
+        assert!(matches!(name, ServerName::IpAddress(_)), "{name:?}");
+    }
+
+    #[test]
+    fn the_port_is_that_of_the_scheme_where_none_is_said() {
+        assert_eq!(connector("https://kubernetes.default.svc").port, 443);
+        assert_eq!(connector("http://localhost").port, 80);
+    }
+
+    #[tokio::test]
+    async fn the_next_address_is_tried_where_one_refuses() {
+        // A name of both families, and a listener on one of them.
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connector = connector(&format!("http://localhost:{port}"));
+        connector.tcp().await.unwrap();
     }
 }

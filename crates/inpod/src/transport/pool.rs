@@ -68,8 +68,15 @@ impl Pool {
     pub(super) fn take(&self) -> Option<Connection> {
         let mut state = self.state();
         state.shared.retain(|shared| !shared.sender.is_closed());
-        if let Some(shared) = state.shared.iter().find(|shared| shared.has_room()) {
-            return Some(Connection::Shared(shared.clone()));
+        if let Some(first) = state.shared.iter().position(Shared::has_room) {
+            let connection = Connection::Shared(state.shared[first].clone());
+            // Those behind it that a burst of requests left over are let go.
+            let mut at = 0;
+            state.shared.retain(|shared| {
+                at += 1;
+                at - 1 <= first || shared.is_busy()
+            });
+            return Some(connection);
         }
         while let Some((sender, since)) = state.idle.pop() {
             if sender.is_ready() && since.elapsed() < LONGEST_IDLE {
@@ -131,6 +138,10 @@ impl Shared {
             allowed: allowed.clone(),
         };
         (shared, allowed)
+    }
+
+    fn is_busy(&self) -> bool {
+        Arc::strong_count(&self.streams) > 1
     }
 
     fn has_room(&self) -> bool {
