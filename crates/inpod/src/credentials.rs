@@ -194,6 +194,8 @@ fn bearer(token: &str) -> Option<HeaderValue> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn file(content: &str) -> (tempfile::TempDir, PathBuf) {
@@ -255,5 +257,21 @@ mod tests {
             Authorization::new(&fixed).unwrap()
         );
         assert!(!text.contains("sesame"), "{text}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_in_a_file_is_a_token_or_an_error(content in "[ \\t\\r\\na-zé.\\x00]{0,12}") {
+            let (_folder, path) = file(&content);
+            let token = content.trim();
+            match TokenFile::open(&path) {
+                Ok(file) => {
+                    let expected = format!("Bearer {token}");
+                    let header = file.current();
+                    prop_assert_eq!(header.as_bytes(), expected.as_bytes());
+                }
+                Err(_) => prop_assert!(token.is_empty() || token.contains(['\r', '\n', '\0'])),
+            }
+        }
     }
 }

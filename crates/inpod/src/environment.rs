@@ -1,6 +1,7 @@
 //! What a Pod is given: variables and files.
 
 use std::ffi::OsString;
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 
 use http::Uri;
@@ -55,19 +56,27 @@ pub(crate) fn server(
             what: format!("{HOST} is set, but neither {PORT_HTTPS} nor {PORT} is"),
         });
     };
-    let host = host.to_string_lossy();
-    let port = port.to_string_lossy();
-    if port.parse::<u16>().is_err() {
-        return Err(ConfigError::Address {
-            what: format!("{PORT} is {port:?}, which is no port"),
-        });
+    let (host, port) = (host.to_string_lossy(), port.to_string_lossy());
+    let number = port.parse::<u16>().map_err(|_| ConfigError::Address {
+        what: format!("{PORT} is {port:?}, which is no port"),
+    })?;
+    let authority = authority(&host).ok_or_else(|| ConfigError::Address {
+        what: format!("{HOST} is {host:?}, which is neither a name nor an address"),
+    })?;
+    parse(&format!("https://{authority}:{number}"))
+}
+
+/// The host as a URL has it: nothing that would begin another part of one, and an IPv6 address in brackets.
+fn authority(host: &str) -> Option<String> {
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    if bare.parse::<Ipv6Addr>().is_ok() {
+        return Some(format!("[{bare}]"));
     }
-    let literal = if host.contains(':') && !host.starts_with('[') {
-        format!("https://[{host}]:{port}")
-    } else {
-        format!("https://{host}:{port}")
-    };
-    parse(&literal)
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    (!host.is_empty() && host.bytes().all(is_name)).then(|| host.to_owned())
 }
 
 /// The namespace file's content, where there is one.
@@ -89,6 +98,8 @@ fn set(variable: impl Fn(&str) -> Option<OsString>, name: &str) -> Option<OsStri
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn found(
@@ -166,7 +177,12 @@ mod tests {
             Err(ConfigError::Address { .. })
         ));
         assert!(found(false, nowhere, &[(HOST, "a"), (PORT, "https")]).is_err());
-        assert!(found(false, nowhere, &[(HOST, "a b"), (PORT, "443")]).is_err());
+        for host in ["a b", "a/b", "me@a", "a#", "[a]", "a:1", "fd00::1%eth0"] {
+            assert!(
+                found(false, nowhere, &[(HOST, host), (PORT, "443")]).is_err(),
+                "{host}"
+            );
+        }
     }
 
     #[test]
@@ -182,5 +198,20 @@ mod tests {
             directory(None, |_: &str| None),
             Path::new(SERVICE_ACCOUNT_DIR)
         );
+    }
+
+    proptest! {
+        #[test]
+        fn an_address_is_https_to_that_host_and_port_or_an_error(host in r"[a-z0-9.:\[\]/@?# %-]{0,12}", port in "[0-9a-z]{0,6}") {
+            let nowhere = Path::new("/nonexistent");
+            if let Ok(address) = found(false, nowhere, &[(HOST, &host), (PORT, &port)]) {
+                let uri: Uri = address.parse().unwrap();
+                prop_assert_eq!(uri.scheme_str(), Some("https"));
+                let plain = host.trim_matches(['[', ']']);
+                prop_assert_eq!(uri.host().map(|host| host.trim_matches(['[', ']'])), Some(plain));
+                prop_assert_eq!(uri.port_u16(), port.parse().ok());
+                prop_assert_eq!(uri.path(), "/");
+            }
+        }
     }
 }

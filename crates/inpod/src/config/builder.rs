@@ -5,7 +5,7 @@ use http::Uri;
 use rustls::crypto::CryptoProvider;
 
 use super::{ClientCertificate, Config, ConfigError, Trust};
-use crate::credentials::{Secret, Token};
+use crate::credentials::{Authorization, Secret, Token};
 use crate::environment;
 
 /// Finds a [`Config`] as [`Config::in_cluster`] does, with parts of it said otherwise, or builds one outright.
@@ -156,6 +156,8 @@ impl ConfigBuilder {
             .token
             .clone()
             .unwrap_or_else(|| Token::File(directory.join("token")));
+        // First of the files, because its absence has the likelier cause; now, because later it would be a failed request.
+        Authorization::new(&token)?;
         let trust = self.pod_trust(&directory)?;
         let namespace = self
             .namespace
@@ -165,10 +167,7 @@ impl ConfigBuilder {
         if server.scheme_str() == Some("http") {
             return Err(ConfigError::NotEncrypted(server.to_string()));
         }
-        let config = self.finish(server, trust, token, namespace)?;
-        // A token that cannot be read is best said now, with the reason.
-        crate::credentials::Authorization::new(&config.token)?;
-        Ok(config)
+        self.finish(server, trust, token, namespace)
     }
 
     /// What was said outright, and nothing from the environment.
@@ -285,10 +284,13 @@ mod tests {
 
     #[test]
     fn a_missing_token_is_an_error_that_names_the_file_and_the_likely_cause() {
-        let (folder, builder) = pod(&[("ca.crt", "c")]);
-        let error = builder.in_cluster().unwrap_err().to_string();
-        assert!(error.contains(folder.path().to_str().unwrap()), "{error}");
-        assert!(error.contains("automountServiceAccountToken"), "{error}");
+        for files in [&[][..], &[("ca.crt", "c")]] {
+            let (folder, builder) = pod(files);
+            let error = builder.in_cluster().unwrap_err().to_string();
+            let file = folder.path().join("token");
+            assert!(error.contains(file.to_str().unwrap()), "{error}");
+            assert!(error.contains("automountServiceAccountToken"), "{error}");
+        }
     }
 
     #[test]

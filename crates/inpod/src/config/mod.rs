@@ -48,8 +48,8 @@ pub(crate) struct ClientCertificate {
 pub enum ConfigError {
     /// Nothing says that this process runs in a Pod.
     #[error(
-        "this is not a Pod, or its service account is not mounted: KUBERNETES_SERVICE_HOST is not set, and there is no {}; \
-         in a Pod, look at automountServiceAccountToken and enableServiceLinks; elsewhere, try `inpod run -- CMD`, or name a kubeconfig",
+        "this is not a Pod, or one whose service account is not mounted (automountServiceAccountToken: false): \
+         KUBERNETES_SERVICE_HOST is not set, and there is no {}; outside a cluster, try `inpod run -- CMD`, or name a kubeconfig",
         .directory.join("token").display()
     )]
     NotInCluster {
@@ -64,7 +64,7 @@ pub enum ConfigError {
     },
     /// The token file is missing, unreadable or empty.
     #[error(
-        "the service account's token cannot be read from {} ({source}); is automountServiceAccountToken off, or does the file belong to another user?",
+        "the token cannot be read from {} ({source}): in a Pod, is automountServiceAccountToken off, or does the file belong to another user?",
         .path.display()
     )]
     Token {

@@ -1,6 +1,7 @@
 //! TCP and TLS, with limits on how long either may take.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -73,7 +74,9 @@ impl Connector {
             server: self.shown.clone(),
             source,
         };
-        let tcp = timeout(CONNECT_TIMEOUT, self.tcp())
+        let dialed =
+            async { dial(tokio::net::lookup_host((self.host.as_str(), self.port)).await?).await };
+        let tcp = timeout(CONNECT_TIMEOUT, dialed)
             .await
             .map_err(|_elapsed| failed(io::ErrorKind::TimedOut.into()))?
             .map_err(failed)?;
@@ -115,29 +118,28 @@ impl Connector {
             },
         }
     }
+}
 
-    /// The first address that answers.
-    async fn tcp(&self) -> io::Result<TcpStream> {
-        let mut addresses = tokio::net::lookup_host((self.host.as_str(), self.port)).await?;
-        let mut attempts = FuturesUnordered::new();
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        loop {
-            let next = addresses.next();
-            let is_last = next.is_none();
-            attempts.extend(next.map(TcpStream::connect));
-            let answer = if is_last {
-                attempts.next().await
-            } else {
-                match timeout(NEXT_ADDRESS_AFTER, attempts.next()).await {
-                    Ok(answer) => answer,
-                    Err(_elapsed) => continue,
-                }
-            };
-            match answer {
-                Some(Ok(stream)) => return Ok(stream),
-                Some(Err(error)) => last = error,
-                None => return Err(last),
+/// A connection to the first address that answers.
+async fn dial(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+    let mut attempts = FuturesUnordered::new();
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    loop {
+        let next = addresses.next();
+        let is_last = next.is_none();
+        attempts.extend(next.map(TcpStream::connect));
+        let answer = if is_last {
+            attempts.next().await
+        } else {
+            match timeout(NEXT_ADDRESS_AFTER, attempts.next()).await {
+                Ok(answer) => answer,
+                Err(_elapsed) => continue,
             }
+        };
+        match answer {
+            Some(Ok(stream)) => return Ok(stream),
+            Some(Err(error)) => last = error,
+            None => return Err(last),
         }
     }
 }
@@ -174,10 +176,15 @@ mod tests {
 
     #[tokio::test]
     async fn the_next_address_is_tried_where_one_refuses() {
-        // A name of both families, and a listener on one of them.
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let connector = connector(&format!("http://localhost:{port}"));
-        connector.tcp().await.unwrap();
+        let listener = || async { tokio::net::TcpListener::bind("127.0.0.1:0").await };
+        let (gone, there) = (listener().await.unwrap(), listener().await.unwrap());
+        let refusing = gone.local_addr().unwrap();
+        let answering = there.local_addr().unwrap();
+        drop(gone);
+        let stream = dial([refusing, answering].into_iter()).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), answering);
+        let error = dial([refusing].into_iter()).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        assert!(dial(std::iter::empty()).await.is_err());
     }
 }

@@ -137,6 +137,8 @@ enum Fate {
     Drain,
     /// They break.
     Kill,
+    /// They stay open, and nothing is read or written any more, as where a machine is gone.
+    Freeze,
 }
 
 /// The server as its own answers see it.
@@ -146,6 +148,10 @@ pub(crate) struct Control(broadcast::Sender<Fate>);
 impl Control {
     pub(crate) fn drain(&self) {
         let _ = self.0.send(Fate::Drain);
+    }
+
+    pub(crate) fn freeze(&self) {
+        let _ = self.0.send(Fate::Freeze);
     }
 
     pub(crate) fn kill(&self) {
@@ -325,6 +331,7 @@ where
                     _ = connection.as_mut() => return,
                     fate = fate.recv() => match fate {
                         Ok(Fate::Drain) => connection.as_mut().graceful_shutdown(),
+                        Ok(Fate::Freeze) => return std::future::pending().await,
                         _ => return,
                     },
                 }
@@ -341,6 +348,7 @@ where
                     _ = connection.as_mut() => return,
                     fate = fate.recv() => match fate {
                         Ok(Fate::Drain) => connection.as_mut().graceful_shutdown(),
+                        Ok(Fate::Freeze) => return std::future::pending().await,
                         _ => return,
                     },
                 }

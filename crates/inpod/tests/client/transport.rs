@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join, join_all};
 use http::{Method, Request};
@@ -164,6 +165,37 @@ async fn a_watch_goes_on_over_a_connection_that_takes_no_more_requests() {
         assert_eq!(frame.into_data().unwrap(), "event");
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_connection_to_a_machine_that_is_gone_is_left_within_45_seconds() {
+    let server = Server::start(Protocol::Http2, |_, _| async { reply(200, "{}") }).await;
+    let (_account, client) = server.client();
+    let _: Value = client.get("/api").await.unwrap();
+    server.control.freeze();
+    tokio::task::yield_now().await;
+    // From here on, time passes as soon as everybody waits for it.
+    tokio::time::pause();
+    let start = tokio::time::Instant::now();
+    let created = client.create::<_, Value>("/api/v1/pods", &json!({})).await;
+    assert!(matches!(created, Err(Error::Connection(_))), "{created:?}");
+    assert!(
+        start.elapsed() <= Duration::from_secs(46),
+        "{:?}",
+        start.elapsed()
+    );
+    tokio::time::resume();
+    let _: Value = client.get("/api").await.unwrap();
+    assert_eq!(server.connections(), 2);
+
+    // Also where nobody asks: the next request finds the connection gone.
+    server.control.freeze();
+    tokio::task::yield_now().await;
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(46)).await;
+    tokio::time::resume();
+    let _: Value = client.create("/api/v1/pods", &json!({})).await.unwrap();
+    assert_eq!(server.connections(), 3);
 }
 
 #[tokio::test]
