@@ -32,8 +32,8 @@ const LARGEST_ERROR: usize = 4 * 1024 * 1024;
 ///   passed, and at once where a certificate is signed by nobody known.
 /// - A request that the server did not begin with is sent on a new connection. One that may have been carried out is sent again
 ///   only if it only reads, and once.
-/// - There is no limit on how long an answer may take, nor are requests held back: `tokio::time::timeout` around a call does
-///   the one, a server's 429 asks for the other.
+/// - There is no limit on how long an answer may take (`tokio::time::timeout` around a call sets one), and no throttling: 429 is
+///   an answer like any other.
 ///
 /// It needs a tokio runtime with time and I/O enabled; one thread is enough.
 #[derive(Debug, Clone)]

@@ -1,3 +1,4 @@
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -50,7 +51,8 @@ impl ConfigBuilder {
         Self { dns: true, ..self }
     }
 
-    /// Trusts the system's roots where there is no `ca.crt`. Never the default.
+    /// Trusts the system's roots where there is no `ca.crt`. Never the default, and never beside a `ca.crt` or
+    /// [`ConfigBuilder::ca_pem`].
     #[must_use]
     pub fn system_roots(self) -> Self {
         Self {
@@ -198,7 +200,9 @@ impl ConfigBuilder {
         let path = directory.join("ca.crt");
         match std::fs::metadata(&path) {
             Ok(_) => Ok(Trust::File(path)),
-            Err(_) if self.system_roots => Ok(Trust::SystemRoots),
+            Err(error) if self.system_roots && error.kind() == ErrorKind::NotFound => {
+                Ok(Trust::SystemRoots)
+            }
             Err(source) => Err(ConfigError::Ca { path, source }),
         }
     }

@@ -184,7 +184,7 @@ impl fmt::Display for Trust {
         match self {
             Self::File(path) => path.display().fmt(f),
             Self::Pem(_) => f.write_str("the configured CA"),
-            Self::SystemRoots => f.write_str("no root of the system"),
+            Self::SystemRoots => f.write_str("the system's trust store"),
             Self::Nobody => f.write_str("nothing"),
         }
     }
