@@ -30,6 +30,6 @@ mod tests;
 pub use error::StorageError;
 pub(crate) use key::key;
 pub use log::{Change, ChangeKind};
-pub use object::{Lookup, Object};
+pub use object::{Lookup, Object, OwnerReference};
 pub use store::{ResourceKey, Snapshot, Store, Write};
 pub use subscription::Subscription;

@@ -38,9 +38,27 @@ pub struct Object {
     pub fields: Vec<(&'static str, String)>,
     /// `metadata.deletionTimestamp`, where it is being deleted.
     pub deletion_timestamp: Option<String>,
+    /// `metadata.ownerReferences`; most objects have none.
+    pub owners: Vec<OwnerReference>,
     bytes: Bytes,
     /// Where `,"resourceVersion":"…"` is in `bytes`, or (empty) belongs.
     version_at: Range<usize>,
+}
+
+/// An entry of `metadata.ownerReferences`: an object that this one goes with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OwnerReference {
+    /// The owner's group and version.
+    pub api_version: String,
+    /// The owner's kind.
+    pub kind: String,
+    /// The owner's name; it is in the dependent's namespace, or in none.
+    pub name: String,
+    /// The owner's uid.
+    pub uid: String,
+    /// `blockOwnerDeletion`: a foreground deletion of the owner waits for this object.
+    pub blocks: bool,
 }
 
 impl Object {
@@ -71,6 +89,7 @@ impl Object {
             labels,
             fields,
             deletion_timestamp: (!deletion_timestamp.is_empty()).then_some(deletion_timestamp),
+            owners: owners(metadata),
             bytes,
             version_at: version_at..version_at,
             name,
@@ -131,6 +150,25 @@ impl Object {
     pub(crate) fn key(&self) -> String {
         key(&self.namespace, &self.name)
     }
+}
+
+fn owners(metadata: Option<&Json>) -> Vec<OwnerReference> {
+    metadata
+        .and_then(|m| m.get("ownerReferences"))
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .map(|owner| {
+            let text = |key: &str| owner[key].as_str().unwrap_or_default().to_owned();
+            OwnerReference {
+                api_version: text("apiVersion"),
+                kind: text("kind"),
+                name: text("name"),
+                uid: text("uid"),
+                blocks: owner["blockOwnerDeletion"] == true,
+            }
+        })
+        .collect()
 }
 
 /// The encoded object without its resourceVersion, and the offset at which that belongs: after the uid, as in `ObjectMeta`.
@@ -226,13 +264,24 @@ mod tests {
     #[test]
     fn metadata_is_indexed() {
         let one = object(&json!({"metadata": {
-            "name": "a", "namespace": "n", "labels": {"app": "x"}, "deletionTimestamp": "2020-01-01T00:00:00Z"
+            "name": "a", "namespace": "n", "labels": {"app": "x"}, "deletionTimestamp": "2020-01-01T00:00:00Z",
+            "ownerReferences": [
+                {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u", "blockOwnerDeletion": true}
+            ],
         }}));
         assert_eq!(one.labels["app"], "x");
         assert_eq!(
             one.deletion_timestamp.as_deref(),
             Some("2020-01-01T00:00:00Z")
         );
+        let owner = OwnerReference {
+            api_version: "v1".to_owned(),
+            kind: "Pod".to_owned(),
+            name: "p".to_owned(),
+            uid: "u".to_owned(),
+            blocks: true,
+        };
+        assert_eq!(one.owners, [owner]);
         assert_eq!(one.field("metadata.namespace"), Some("n"));
         assert_eq!(one.key(), "n/a");
     }
