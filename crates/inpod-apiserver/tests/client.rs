@@ -2,28 +2,12 @@
 
 mod common;
 
-use common::server;
+use common::{admin, config, server};
 use futures_util::StreamExt as _;
-use inpod::{Client, Config, List, WatchEvent};
-use inpod_apiserver::Server;
+use inpod::{Client, List, WatchEvent};
 use serde_json::{Value, json};
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
-
-fn config(server: &Server) -> inpod::ConfigBuilder {
-    Config::builder()
-        .server(server.url().parse().expect("a URL"))
-        .ca_pem(server.ca_pem())
-}
-
-fn admin(server: &Server) -> Client {
-    let admin = server.admin();
-    let config = config(server)
-        .client_certificate_pem(admin.certificate_pem(), admin.key_pem())
-        .build()
-        .expect("a configuration");
-    Client::new(config).expect("a client")
-}
 
 #[tokio::test]
 async fn a_client_creates_lists_watches_patches_and_deletes() {

@@ -64,6 +64,14 @@ impl Local {
         self.send(Method::PUT, path, Some(object)).await
     }
 
+    /// Changes an object by a merge patch; one that is gone is no failure.
+    pub(super) async fn patch(&self, path: &str, changes: &Value) -> Result<(), Refused> {
+        match self.send(Method::PATCH, path, Some(changes)).await {
+            Err(refused) if refused.code == StatusCode::NOT_FOUND => Ok(()),
+            done => done,
+        }
+    }
+
     /// Deletes an object or a collection; what is gone already is no failure.
     pub(super) async fn delete(&self, path: &str, options: Option<&Value>) -> Result<(), Refused> {
         match self.send(Method::DELETE, path, options).await {
@@ -80,10 +88,14 @@ impl Local {
             message,
         };
         let body = body.map(Value::to_string).unwrap_or_default();
+        let content_type = match method {
+            Method::PATCH => "application/merge-patch+json",
+            _ => "application/json",
+        };
         let request = Request::builder()
             .method(&method)
             .uri(path)
-            .header(CONTENT_TYPE, "application/json")
+            .header(CONTENT_TYPE, content_type)
             .extension(InProcess(self.user.clone()))
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| refused(StatusCode::BAD_REQUEST, error.to_string()))?;

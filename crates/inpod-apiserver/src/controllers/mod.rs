@@ -1,10 +1,11 @@
 //! What a cluster does by itself: default service accounts, `kube-root-ca.crt`, namespace deletion, the `kubernetes` Service,
-//! aggregated `ClusterRoles`.
+//! aggregated `ClusterRoles`, garbage collection.
 //!
 //! Controllers read the store's event log and write through the door, as anybody else does.
 
 mod bootstrap;
 mod cluster_roles;
+mod garbage;
 mod kubernetes;
 mod local;
 mod namespaces;
@@ -14,14 +15,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::MissedTickBehavior;
+
 use crate::storage::{Change, ChangeKind, Lookup as _, Subscription};
 use crate::wire::{Door, Drain};
 use cluster_roles::ClusterRoles;
+use garbage::Garbage;
 use kubernetes::KubernetesService;
 use local::{Local, Refused};
 use namespaces::{Namespaces, Progress};
 
-/// When to look again at a namespace that something is still in, or where something failed.
+/// How often to look again at a namespace that something is still in, and where something failed.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// The controllers of one server.
@@ -31,6 +35,7 @@ pub(crate) struct Controllers {
     namespaces: Namespaces,
     service: KubernetesService,
     cluster_roles: ClusterRoles,
+    garbage: Garbage,
     changes: Subscription,
     /// The namespaces to look at again after a while.
     unfinished: BTreeSet<String>,
@@ -56,6 +61,7 @@ impl Controllers {
             namespaces: Namespaces::new(&door),
             service: KubernetesService::new(&door, address),
             cluster_roles: ClusterRoles::new(&door),
+            garbage: Garbage::new(&door),
             changes,
             unfinished: BTreeSet::new(),
             door,
@@ -72,32 +78,35 @@ impl Controllers {
     /// Does what changes ask for, until the server drains.
     pub(crate) async fn run(mut self, drain: Drain) {
         let mut drained = std::pin::pin!(drain.wait());
+        let mut retries = tokio::time::interval(RETRY);
+        retries.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let next = {
-                let retry = async {
-                    if self.unfinished.is_empty() {
-                        std::future::pending::<()>().await;
-                    }
-                    tokio::time::sleep(RETRY).await;
-                };
-                tokio::select! {
-                    () = &mut drained => return,
-                    changes = self.changes.next() => Some(changes),
-                    () = retry => None,
-                }
+            let unfinished = !self.unfinished.is_empty() || self.garbage.is_unfinished();
+            let next = tokio::select! {
+                () = &mut drained => return,
+                changes = self.changes.next() => Some(changes),
+                () = std::future::ready(()), if self.garbage.is_queued() => Some(Ok(Vec::new())),
+                _ = retries.tick(), if unfinished => None,
             };
             let names = match next {
                 Some(Ok(changes)) => {
                     self.follow_roles(&changes).await;
+                    for change in &changes {
+                        self.garbage.follow(change);
+                    }
                     self.concerned(&changes)
                 }
                 Some(Err(error)) => {
                     tracing::warn!(%error, "the controllers fell behind and start over");
                     self.start_over()
                 }
-                None => std::mem::take(&mut self.unfinished),
+                None => {
+                    self.garbage.retry();
+                    std::mem::take(&mut self.unfinished)
+                }
             };
             self.round(&names).await;
+            self.garbage.collect().await;
         }
     }
 
@@ -141,12 +150,13 @@ impl Controllers {
             .collect()
     }
 
-    /// After changes were missed: every namespace, from now on.
+    /// After changes were missed: every namespace and all garbage, from now on.
     fn start_over(&mut self) -> BTreeSet<String> {
-        let store = &self.door.core().store;
+        let store = self.door.core().store.clone();
         if let Ok(changes) = store.subscribe(&[], store.revision()) {
             self.changes = changes;
         }
+        self.garbage.start_over();
         store
             .list("", "namespaces", None)
             .iter()

@@ -1,4 +1,5 @@
-//! Plain HTTP/1.1 and HTTP/2 clients, so that what goes over the wire is seen as it is.
+//! A server, the crate `inpod` as its client, and plain HTTP/1.1 and HTTP/2 clients, so that what goes over the wire is seen
+//! as it is.
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
@@ -10,6 +11,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use inpod::{Client, Config, ConfigBuilder};
 use inpod_apiserver::{Options, Server};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
@@ -25,6 +27,23 @@ pub(crate) async fn server() -> Server {
     Server::start(Options::default())
         .await
         .expect("the server starts")
+}
+
+/// How the crate `inpod` reaches the server, without credentials.
+pub(crate) fn config(server: &Server) -> ConfigBuilder {
+    Config::builder()
+        .server(server.url().parse().expect("a URL"))
+        .ca_pem(server.ca_pem())
+}
+
+/// The crate's client, as the administrator.
+pub(crate) fn admin(server: &Server) -> Client {
+    let admin = server.admin();
+    let config = config(server)
+        .client_certificate_pem(admin.certificate_pem(), admin.key_pem())
+        .build()
+        .expect("a configuration");
+    Client::new(config).expect("a client")
 }
 
 /// Who sends a request.
