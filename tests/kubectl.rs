@@ -85,7 +85,7 @@ fn main() {
                 "serviceaccounts",
                 "rolebindings",
                 "Server Version: v1.37",
-                "\"kind\": \"APIVersions\"",
+                "\"kind\":\"APIVersions\"",
                 "Ready",
             ],
         ),

@@ -1,5 +1,6 @@
 //! Chores of the project, `cargo xtask NAME`.
 
+mod bench;
 mod tables;
 
 use std::process::ExitCode;
@@ -21,11 +22,14 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Measures the embedded cluster and `inpod run`, built for release; takes about a minute.
+    Bench,
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
-        Chore::Tables { check } => tables::run(check),
+        Chore::Tables { check } => tables::run(check).map_err(|error| error.to_string()),
+        Chore::Bench => bench::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
