@@ -16,16 +16,20 @@ use crate::failure::Failure;
 const KUBELET_SECONDS: u64 = 3607;
 
 /// A kubelet renews a token after a day even where it would live longer.
-const OLDEST: Duration = Duration::from_hours(24);
+const OLDEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The longest sleep between looks at the clock: a suspended machine wakes to an old token, and timers do not count its sleep.
 const TICK: Duration = Duration::from_secs(10);
 
+/// How long a renewal may take: a server that takes the request and never answers must not be the last that was asked.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A bound token.
 pub(super) struct Token {
     pub(super) text: String,
+    /// When it was asked for, by this machine's clock: the cluster's may be another, and decides nothing here.
     issued: SystemTime,
-    expires: SystemTime,
+    life: Duration,
 }
 
 /// What is asked for, again at each renewal.
@@ -65,32 +69,39 @@ impl Request {
     }
 
     pub(super) async fn send(&self, client: &Client) -> Result<Token, Failure> {
-        #[derive(Deserialize)]
-        struct Answer {
-            spec: Spec,
-            status: Status,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Spec {
-            expiration_seconds: Option<u64>,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Status {
-            token: String,
-            expiration_timestamp: jiff::Timestamp,
-        }
+        let issued = SystemTime::now();
         let answer: Answer = client.create(&self.path, &self.body).await?;
-        let expires =
-            u64::try_from(answer.status.expiration_timestamp.as_second()).unwrap_or_default();
-        let expires = SystemTime::UNIX_EPOCH + Duration::from_secs(expires);
-        let life = Duration::from_secs(answer.spec.expiration_seconds.unwrap_or(self.seconds));
-        Ok(Token {
-            text: answer.status.token,
-            issued: expires - life,
-            expires,
-        })
+        Ok(answer.token(issued, self.seconds))
+    }
+}
+
+/// A `TokenRequest` as the server answers it. Its `status.expirationTimestamp` is left out: it is of the cluster's clock.
+#[derive(Deserialize)]
+struct Answer {
+    spec: Spec,
+    status: Status,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec {
+    /// What the server made of what was asked for.
+    expiration_seconds: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    token: String,
+}
+
+impl Answer {
+    fn token(self, issued: SystemTime, asked: u64) -> Token {
+        let seconds = self.spec.expiration_seconds.unwrap_or(asked);
+        Token {
+            text: self.status.token,
+            issued,
+            life: Duration::from_secs(seconds.clamp(1, u32::MAX.into())),
+        }
     }
 }
 
@@ -107,7 +118,9 @@ pub(super) async fn keep_fresh(
     let mut failures = 0;
     loop {
         sleep_until(token.renewal(failures)).await;
-        match renew(&client, &request, &sandbox).await {
+        let renewal = tokio::time::timeout(PATIENCE, renew(&client, &request, &sandbox)).await;
+        match renewal.unwrap_or_else(|_elapsed| Err(Failure::new("the API server did not answer")))
+        {
             Ok(new) => {
                 token = new;
                 failures = 0;
@@ -135,12 +148,11 @@ async fn renew(client: &Client, request: &Request, sandbox: &Sandbox) -> Result<
 impl Token {
     /// When to ask for the next one, after so many failures to get it.
     fn renewal(&self, failures: u32) -> SystemTime {
-        let life = self.expires.duration_since(self.issued).unwrap_or_default();
-        let due = self.issued + (life * 4 / 5).min(OLDEST);
+        let due = self.issued + (self.life * 4 / 5).min(OLDEST);
         if failures == 0 {
             return due;
         }
-        let patience = Duration::from_secs(1 << failures.min(6)).min(life / 10);
+        let patience = Duration::from_secs(1 << failures.min(6)).min(self.life / 10);
         due.max(SystemTime::now()) + patience
     }
 }
@@ -159,11 +171,10 @@ mod tests {
     use super::*;
 
     fn token(seconds: u64) -> Token {
-        let issued = SystemTime::now();
         Token {
             text: String::new(),
-            issued,
-            expires: issued + Duration::from_secs(seconds),
+            issued: SystemTime::now(),
+            life: Duration::from_secs(seconds),
         }
     }
 
@@ -176,6 +187,24 @@ mod tests {
     }
 
     #[test]
+    fn a_server_with_another_clock_or_an_odd_answer_makes_no_tight_loop() {
+        let now = SystemTime::now();
+        for (seconds, due) in [("3600", 2880), ("0", 0), ("18446744073709551615", 86_400)] {
+            let answer = format!(
+                r#"{{"spec":{{"expirationSeconds":{seconds}}},"status":{{"token":"t","expirationTimestamp":"1970-01-01T00:00:00Z"}}}}"#
+            );
+            let answer: Answer = serde_json::from_str(&answer).unwrap();
+            let wait = answer
+                .token(now, 60)
+                .renewal(0)
+                .duration_since(now)
+                .unwrap();
+            assert_eq!(wait.as_secs(), due, "{seconds}");
+            assert!(!wait.is_zero(), "{seconds}");
+        }
+    }
+
+    #[test]
     fn a_failed_renewal_is_tried_again_soon_and_never_in_a_tight_loop() {
         let token = token(5);
         let wait = token
@@ -183,15 +212,13 @@ mod tests {
             .duration_since(token.issued + Duration::from_secs(4))
             .unwrap();
         assert_eq!(wait, Duration::from_millis(500));
-        let long_gone = SystemTime::now() - Duration::from_secs(7200);
         let token = Token {
-            text: String::new(),
-            issued: long_gone,
-            expires: long_gone + Duration::from_secs(3600),
+            issued: SystemTime::now() - Duration::from_secs(7200),
+            ..self::token(3600)
         };
         let wait = token.renewal(20).duration_since(SystemTime::now()).unwrap();
         assert!(
-            wait > Duration::from_secs(50) && wait <= Duration::from_mins(2),
+            wait > Duration::from_secs(50) && wait <= Duration::from_secs(120),
             "{wait:?}"
         );
     }
