@@ -175,14 +175,24 @@ fn message(body: &[u8]) -> String {
     struct Status {
         message: String,
     }
-    let status: Option<Status> = serde_json::from_slice(body).ok();
-    let text = status.map_or_else(
-        || String::from_utf8_lossy(body).trim().to_owned(),
-        |status| status.message,
-    );
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => line.to_owned(),
-        _ => "the server gave no reason".to_owned(),
+    let text = match serde_json::from_slice::<Status>(body) {
+        Ok(status) => status.message,
+        Err(_) => String::from_utf8_lossy(body)
+            .trim()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+    };
+    // It may quote anybody's object, whose escape sequences are not for this terminal.
+    let text: String = text
+        .chars()
+        .filter(|c| *c == '\n' || !c.is_control())
+        .collect();
+    if text.is_empty() {
+        "the server gave no reason".to_owned()
+    } else {
+        text
     }
 }
 
@@ -328,7 +338,9 @@ mod tests {
     #[test]
     fn the_message_is_that_of_the_status_or_the_first_line() {
         assert_eq!(message(br#"{"kind":"Status","message":"no"}"#), "no");
-        assert_eq!(message(b"bad gateway\nmore"), "bad gateway");
+        assert_eq!(message(br#"{"message":"no:\n* a\n* b"}"#), "no:\n* a\n* b");
+        assert_eq!(message(br#"{"message":"\u001b[2Jno"}"#), "[2Jno");
+        assert_eq!(message(b"bad gateway\r\nmore"), "bad gateway");
         assert_eq!(message(b"  \n"), "the server gave no reason");
     }
 }
