@@ -1,11 +1,14 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use inpod::Client;
 use inpod_sandbox::{Files, Redirect, View};
 use serde::Deserialize;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::account::Account;
 use super::token::Token;
@@ -21,6 +24,9 @@ const NAMES: [&str; 4] = [
     "kubernetes.default",
     "kubernetes",
 ];
+
+/// How long one of several addresses may take to answer before the next is tried.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the process of that account must see, as the cluster says it.
 pub(super) async fn of(client: &Client, account: &Account, token: &Token) -> Result<View, Failure> {
@@ -45,7 +51,7 @@ pub(super) async fn of(client: &Client, account: &Account, token: &Token) -> Res
     view.hosts = vec![(from.ip(), NAMES.map(str::to_owned).to_vec())];
     view.redirects = vec![Redirect {
         from,
-        to: address(client.config().server())?,
+        to: address(client.config().server(), from).await?,
     }];
     view.hidden = kube_folders();
     Ok(view)
@@ -78,7 +84,7 @@ pub(super) async fn root_ca(client: &Client, namespace: &str) -> Result<String, 
                 });
             }
             Err(inpod::Error::Api(status)) if status.code == 404 => {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
             Err(error) => return Err(error.into()),
         }
@@ -117,14 +123,32 @@ impl Service {
     }
 }
 
-/// The address that `server` has from here.
-fn address(server: &http::Uri) -> Result<SocketAddr, Failure> {
+/// The address of `server` that connections to `service` are led to: of the same family where there is one, because a socket that
+/// was made for IPv4 reaches no other, and where there are several, one that answers.
+async fn address(server: &http::Uri, service: SocketAddr) -> Result<SocketAddr, Failure> {
+    if server.scheme_str() != Some("https") || !matches!(server.path(), "" | "/") {
+        return Err(Failure::new(format!(
+            "the kubeconfig's server {server} is no https://HOST[:PORT]: a Pod's clients speak TLS to the API server itself"
+        )));
+    }
     let host = server.host().unwrap_or_default().trim_matches(['[', ']']);
     let port = server.port_u16().unwrap_or(443);
-    (host, port)
-        .to_socket_addrs()
+    let mut addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
+        .await
         .map_err(|error| Failure::from(error).while_(format!("the API server's address {server}")))?
-        .next()
+        .collect();
+    addresses.sort_by_key(|address| address.is_ipv4() != service.is_ipv4());
+    if let [_, _, ..] = *addresses {
+        for address in &addresses {
+            let connected = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await;
+            if matches!(connected, Ok(Ok(_))) {
+                return Ok(*address);
+            }
+        }
+    }
+    addresses
+        .first()
+        .copied()
         .ok_or_else(|| Failure::new(format!("the API server's name {host} has no address")))
 }
 
@@ -178,13 +202,14 @@ fn environment(
     environment
 }
 
+/// Where programs are looked for without a PATH, by shells and by the C library, and where most are.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
 /// PATH with the folder of this binary at its end, so that CMD can call `inpod` and nothing else changes places.
 fn path_with_us(path: Option<OsString>, us: Option<&Path>) -> Option<OsString> {
     let folder = us?.parent()?;
-    let path = path.unwrap_or_default();
-    let mut folders: Vec<PathBuf> = std::env::split_paths(&path)
-        .filter(|entry| !entry.as_os_str().is_empty())
-        .collect();
+    let path = path.unwrap_or_else(|| DEFAULT_PATH.into());
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     if folders.iter().any(|entry| entry == folder) {
         return None;
     }
@@ -229,6 +254,32 @@ mod tests {
                 )
             })
             .collect()
+    }
+
+    #[tokio::test]
+    async fn connections_are_led_to_an_address_that_answers() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let there = listener.local_addr().unwrap();
+        // On most machines localhost is ::1 too, where nobody listens.
+        let server = format!("https://localhost:{}", there.port())
+            .parse()
+            .unwrap();
+        for service in ["10.96.0.1:443", "[fd00::1]:443"] {
+            let led = super::address(&server, service.parse().unwrap()).await;
+            assert_eq!(led.unwrap(), there, "{service}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_no_pod_could_reach_is_refused() {
+        for server in [
+            "http://127.0.0.1:8001",
+            "https://127.0.0.1:1/k8s/clusters/c-1",
+        ] {
+            let led =
+                super::address(&server.parse().unwrap(), "10.96.0.1:443".parse().unwrap()).await;
+            assert!(format!("{:?}", led.unwrap_err()).contains(server));
+        }
     }
 
     #[test]
@@ -308,6 +359,13 @@ mod tests {
             Some("/usr/bin:/bin:/opt/inpod".into())
         );
         assert_eq!(path_with_us(Some("/opt/inpod:/bin".into()), us), None);
-        assert_eq!(path_with_us(None, us), Some("/opt/inpod".into()));
+        assert_eq!(
+            path_with_us(Some(":/bin".into()), us),
+            Some(":/bin:/opt/inpod".into())
+        );
+        assert_eq!(
+            path_with_us(None, us),
+            Some("/usr/local/bin:/usr/bin:/bin:/opt/inpod".into())
+        );
     }
 }
