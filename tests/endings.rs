@@ -95,7 +95,11 @@ impl Census {
         let now = Self::take()?;
         equal(now.mounts.as_str(), self.mounts.as_str())?;
         let new: Vec<&PathBuf> = now.names.difference(&self.names).collect();
-        let gone = eventually(|| new.iter().all(|name| name.symlink_metadata().is_err()).then_some(()));
+        let gone = eventually(|| {
+            new.iter()
+                .all(|name| name.symlink_metadata().is_err())
+                .then_some(())
+        });
         gone.ok_or_else(|| format!("these stayed: {new:?}").into())
     }
 }

@@ -60,6 +60,21 @@ fn main() {
             curl,
             two_sandboxes,
         ),
+        trial(
+            "bindings_in_a_cluster_that_lives_on_end_with_the_pod",
+            &[Sandbox],
+            bindings,
+        ),
+        trial(
+            "the_commands_status_is_ours_where_its_cluster_has_gone",
+            &[Sandbox],
+            cluster_gone,
+        ),
+        trial(
+            "an_interrupt_ends_a_start_that_gets_no_answer",
+            &[],
+            interrupted_start,
+        ),
         trial("each_mistake_gets_one_clear_message", &[Sandbox], mistakes),
         trial("a_cluster_says_how_to_use_it", &[], cluster),
         trial("a_cluster_refuses_a_port_that_is_taken", &[], port_taken),
@@ -276,17 +291,107 @@ curl -s --cacert ca -H "Authorization: Bearer $(cat token-b)" $server/api/v1/pod
 echo >go-b; wait $b
 [ -e alive-a ] && [ -e alive-b ] && echo both
 "#;
-    let mut command = inpod_command(&["cluster", "--", "sh", "-c", script, "sh"]);
+    let mut command = with_inpod_on_path(&["cluster", "--", "sh", "-c", script, "sh"]);
     command.arg(folder.path());
+    equal(
+        output(&mut command)?.success()?.as_str(),
+        "a 200\nb 200\na 401\nb 200\n1\nboth\n",
+    )
+}
+
+/// `inpod` with arguments, for a script that calls it by its name.
+fn with_inpod_on_path(arguments: &[&str]) -> std::process::Command {
+    let mut command = inpod_command(arguments);
     let path = std::env::var("PATH").unwrap_or_default();
     let bin = inpod_tests::inpod()
         .parent()
         .map(|folder| folder.display().to_string());
     command.env("PATH", format!("{}:{path}", bin.unwrap_or_default()));
-    equal(
-        output(&mut command)?.success()?.as_str(),
-        "a 200\nb 200\na 401\nb 200\n1\nboth\n",
+    command
+}
+
+fn bindings() -> Result<(), Failed> {
+    let script = r#"
+bindings() { inpod api --kubeconfig "$1" /apis/rbac.authorization.k8s.io/v1/$2 | grep -c '"name":"inpod:'; }
+config=$(mktemp) && cat "$KUBECONFIG" >"$config"
+inpod run --kubeconfig "$config" --cluster-role cluster-admin --role edit -- sh -c '
+  for kind in clusterrolebindings rolebindings; do
+    inpod api /apis/rbac.authorization.k8s.io/v1/$kind | grep -o "\"inpod:default:[^:]*:cluster-admin\"\|\"inpod:[^:]*:edit\"" | wc -l
+  done'
+bindings "$config" clusterrolebindings; bindings "$config" rolebindings
+rm "$config"
+"#;
+    let text = output(&mut with_inpod_on_path(&[
+        "cluster", "--", "sh", "-c", script,
+    ]))?;
+    equal(text.stdout.as_str(), "1\n1\n0\n0\n")
+}
+
+/// The cluster ends while the command runs; that its Pod cannot be deleted any more is a warning.
+fn cluster_gone() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let kubeconfig = folder.path().join("config");
+    let mut cluster = inpod_command(&["cluster", "--kubeconfig"])
+        .arg(&kubeconfig)
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut line = String::new();
+    if let Some(stdout) = cluster.stdout.take() {
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)?;
+    }
+    let mut command = inpod_command(&["run", "--kubeconfig"]);
+    command
+        .arg(&kubeconfig)
+        .args(["--", "sh", "-c", "echo ready; read line; exit 42"]);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut ready = [0; 6];
+    if let Some(stdout) = &mut child.stdout {
+        std::io::Read::read_exact(stdout, &mut ready)?;
+    }
+    cluster.kill()?;
+    cluster.wait()?;
+    child
+        .stdin
+        .take()
+        .ok_or("a pipe was asked for")?
+        .write_all(b"\n")?;
+    let ended = child.wait_with_output()?;
+    equal(ended.status.code(), Some(42))?;
+    contains(
+        &String::from_utf8(ended.stderr)?,
+        "may still be in the cluster",
     )
+}
+
+/// A server that takes connections and says nothing; and standard input that says nothing.
+fn interrupted_start() -> Result<(), Failed> {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let mut kubeconfig = tempfile::NamedTempFile::new()?;
+    write!(
+        kubeconfig,
+        "current-context: c\nclusters: [{{name: c, cluster: {{server: 'http://{}'}}}}]\ncontexts: [{{name: c, context: {{cluster: c}}}}]\n",
+        silent.local_addr()?
+    )?;
+    for signal in [
+        nix::sys::signal::Signal::SIGINT,
+        nix::sys::signal::Signal::SIGTERM,
+    ] {
+        let mut child = inpod_command(&["run", "--kubeconfig"])
+            .arg(kubeconfig.path())
+            .args(["--", "true"])
+            .spawn()?;
+        let (_connection, _) = silent.accept()?;
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(i32::try_from(child.id())?),
+            signal,
+        )?;
+        equal(inpod_tests::wait(&mut child)?.signal(), Some(signal as i32))?;
+    }
+    Ok(())
 }
 
 fn mistakes() -> Result<(), Failed> {

@@ -2,13 +2,16 @@
 
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use inpod_apiserver::Server;
+use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Failure;
+use crate::manifests::Manifest;
 use crate::{embedded, manifests};
 
 /// Run the embedded API server, for machines without a cluster
@@ -36,15 +39,16 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
+    let manifests = manifests::read_all(&args.filenames)?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
-        .block_on(serve(args))
+        .block_on(serve(args, manifests))
 }
 
-async fn serve(args: Args) -> Result<ExitCode, Failure> {
+async fn serve(args: Args, manifests: Vec<Manifest>) -> Result<ExitCode, Failure> {
     let server = embedded::start(&args.embedded, args.port).await?;
-    manifests::load(&embedded::admin(&server)?, &args.filenames, "default").await?;
+    manifests::load(&embedded::admin(&server)?, manifests, "default").await?;
     let kubeconfig = Kubeconfig::write(args.kubeconfig.as_deref(), &server.kubeconfig())?;
 
     let code = match args.command.split_first() {
@@ -84,6 +88,7 @@ async fn command(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut quit = signal(SignalKind::quit())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let mut child = tokio::process::Command::new(program)
         .args(arguments)
         .env("KUBECONFIG", kubeconfig)
@@ -95,13 +100,16 @@ async fn command(
             status = child.wait() => return Ok(crate::exit::like(status?)),
             _ = interrupt.recv() => {}
             _ = quit.recv() => {}
-            _ = terminate.recv() => {
-                if let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()) {
-                    // It may have ended this moment; `wait` tells.
-                    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM);
-                }
-            }
+            _ = terminate.recv() => hand_on(&child, Signal::SIGTERM),
+            _ = hangup.recv() => hand_on(&child, Signal::SIGHUP),
         }
+    }
+}
+
+fn hand_on(child: &tokio::process::Child, signal: Signal) {
+    if let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()) {
+        // It may have ended this moment; `wait` tells.
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal);
     }
 }
 
@@ -111,8 +119,8 @@ const MARK: &str = "# Written by `inpod cluster`, which removes it when it ends.
 /// An admin kubeconfig that is there as long as this value.
 #[derive(Debug)]
 enum Kubeconfig {
-    /// A file its owner named; removed with us.
-    File(tempfile::TempPath),
+    /// A file, removed with us.
+    File(KubeconfigFile),
     /// Memory, under a name in `/proc`: nothing is left behind even by kill -9.
     #[cfg(target_os = "linux")]
     Memory { path: PathBuf, _file: std::fs::File },
@@ -151,9 +159,10 @@ impl Kubeconfig {
             file.persist_noclobber(&path)
         };
         match kept {
-            Ok(_) => Ok(Self::File(
-                tempfile::TempPath::try_from_path(path).map_err(cannot)?,
-            )),
+            Ok(file) => {
+                let id = id_of(&file.metadata().map_err(cannot)?);
+                Ok(Self::File(KubeconfigFile { path, id }))
+            }
             Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
                 Err(Failure::new(format!(
                     "{shown} is there already and inpod did not write it; name another file with --kubeconfig"
@@ -183,16 +192,39 @@ impl Kubeconfig {
             .prefix("inpod-kubeconfig-")
             .tempfile()?;
         file.write_all(text.as_bytes())?;
-        Ok(Self::File(file.into_temp_path()))
+        let (file, path) = file.keep()?;
+        let id = id_of(&file.metadata()?);
+        Ok(Self::File(KubeconfigFile { path, id }))
     }
 
     fn path(&self) -> &Path {
         match self {
-            Self::File(path) => path,
+            Self::File(file) => &file.path,
             #[cfg(target_os = "linux")]
             Self::Memory { path, .. } => path,
         }
     }
+}
+
+/// Removed on drop if it is still that one: another cluster may have put its own in its place.
+#[derive(Debug)]
+struct KubeconfigFile {
+    path: PathBuf,
+    /// Device and inode.
+    id: (u64, u64),
+}
+
+impl Drop for KubeconfigFile {
+    fn drop(&mut self) {
+        if std::fs::symlink_metadata(&self.path).is_ok_and(|now| id_of(&now) == self.id) {
+            // Nothing is to be done about a directory that has become read-only.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn id_of(metadata: &std::fs::Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
 #[cfg(test)]
@@ -234,6 +266,18 @@ mod tests {
         assert!(refused.contains("inpod did not write it"), "{refused}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "somebody else's");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_kubeconfig_of_a_later_cluster_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        let first = Kubeconfig::write(Some(&path), "first").unwrap();
+        let second = Kubeconfig::write(Some(&path), "second").unwrap();
+        drop(first);
+        assert!(std::fs::read_to_string(&path).unwrap().ends_with("second"));
+        drop(second);
+        assert!(!path.exists());
     }
 
     #[cfg(target_os = "linux")]

@@ -13,9 +13,7 @@ use crate::failure::Failure;
 /// Ends this process the way `status` says the command ended: by the same signal, else with the same code.
 pub(crate) fn like(status: ExitStatus) -> ExitCode {
     if let Some(signal) = status.signal() {
-        die_of(signal);
-        // Ignored by this process (SIGPIPE is) or unknown to it: say it as a shell does.
-        return ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX));
+        return of_signal(signal);
     }
     ExitCode::from(
         status
@@ -23,6 +21,12 @@ pub(crate) fn like(status: ExitStatus) -> ExitCode {
             .and_then(|code| u8::try_from(code).ok())
             .unwrap_or(1),
     )
+}
+
+/// Dies of a signal. Where this process ignores it (SIGPIPE) or does not know it, the exit code says it as a shell does.
+pub(crate) fn of_signal(signal: i32) -> ExitCode {
+    die_of(signal);
+    ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
 }
 
 /// The failure of a command that could not be started, with the exit code a shell gives: 127 where it is not there, else 126.

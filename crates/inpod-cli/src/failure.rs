@@ -6,6 +6,9 @@ use std::process::ExitCode;
 pub(crate) struct Failure {
     message: String,
     code: u8,
+    /// The signal that asked for it.
+    #[cfg(feature = "cluster")]
+    signal: Option<i32>,
 }
 
 impl Failure {
@@ -14,6 +17,17 @@ impl Failure {
         Self {
             message: message.into(),
             code: 1,
+            #[cfg(feature = "cluster")]
+            signal: None,
+        }
+    }
+
+    /// The end that a signal asked for: nothing is printed, and the process dies of it.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn interrupted(signal: i32) -> Self {
+        Self {
+            signal: Some(signal),
+            ..Self::new("interrupted")
         }
     }
 
@@ -41,6 +55,10 @@ impl Failure {
     /// Prints it, and answers with its exit code.
     #[expect(clippy::print_stderr, reason = "this is where errors are printed")]
     pub(crate) fn report(self) -> ExitCode {
+        #[cfg(feature = "cluster")]
+        if let Some(signal) = self.signal {
+            return crate::exit::of_signal(signal);
+        }
         eprintln!("error: {self}");
         self.code.into()
     }

@@ -54,7 +54,7 @@ fn main() -> ExitCode {
 
     let ended = match Cli::parse().command {
         #[cfg(feature = "cluster")]
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(&args),
         #[cfg(feature = "cluster")]
         Command::Cluster(args) => cluster::run(args),
         Command::Api(args) => on_one_thread(api::run(args)),

@@ -10,28 +10,35 @@ use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
 
-/// Creates every object of `sources` (files, folders, or `-` for standard input); one that exists is merged into.
+/// The objects of all `sources`: files, folders, or `-` for standard input.
+pub(crate) fn read_all(sources: &[PathBuf]) -> Result<Vec<Manifest>, Failure> {
+    let mut manifests = Vec::new();
+    for source in sources {
+        manifests.extend(read(source)?);
+    }
+    Ok(manifests)
+}
+
+/// Creates every object; one that exists is merged into.
 ///
-/// Everything is read and parsed before anything is sent. Namespaces come first, then service accounts, so that a folder needs
-/// no file names that sort.
+/// Namespaces come first, then service accounts, so that a folder needs no file names that sort.
 pub(crate) async fn load(
     client: &Client,
-    sources: &[PathBuf],
+    mut manifests: Vec<Manifest>,
     namespace: &str,
 ) -> Result<(), Failure> {
-    let mut objects = Vec::new();
-    for source in sources {
-        objects.extend(read(source)?);
-    }
-    objects.sort_by_key(|object| match object.kind.as_str() {
+    manifests.sort_by_key(|manifest| match manifest.kind.as_str() {
         "Namespace" => 0,
         "ServiceAccount" => 1,
         _ => 2,
     });
     let mut paths = Paths::default();
-    for object in objects {
-        let doing = format!("{}: {} \"{}\"", object.source, object.kind, object.name);
-        create(client, &mut paths, object, namespace)
+    for manifest in manifests {
+        let doing = format!(
+            "{}: {} \"{}\"",
+            manifest.source, manifest.kind, manifest.name
+        );
+        create(client, &mut paths, manifest, namespace)
             .await
             .map_err(|failure| failure.while_(doing))?;
     }
@@ -40,7 +47,7 @@ pub(crate) async fn load(
 
 /// One object of a manifest.
 #[derive(Debug)]
-struct Manifest {
+pub(crate) struct Manifest {
     source: String,
     api_version: String,
     kind: String,

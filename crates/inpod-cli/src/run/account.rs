@@ -58,70 +58,96 @@ impl Account {
         unless_there(client.create::<_, Value>(&path, &account).await)
     }
 
-    /// Binds the account to ClusterRoles in the whole cluster, and to roles in its namespace.
-    pub(super) async fn bind(
-        &self,
-        client: &Client,
-        cluster_roles: &[String],
-        roles: &[String],
-    ) -> Result<(), Failure> {
-        for role in cluster_roles {
-            if !exists(client, &cluster_role(role)).await? {
-                return Err(Failure::new(format!(
-                    "--cluster-role {role}: the cluster has no ClusterRole \"{role}\" (try view, edit, admin, cluster-admin, or load one with -f)"
-                )));
-            }
-            let path = format!("{RBAC}/clusterrolebindings");
-            self.create_binding(client, "ClusterRoleBinding", &path, "ClusterRole", role)
-                .await?;
+    /// Creates the account's binding to a role; [`Binding::delete`] takes it back.
+    pub(super) async fn bind(&self, client: &Client, binding: &Binding) -> Result<(), Failure> {
+        let role_kind = binding.role_kind(client, &self.namespace).await?;
+        let object = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": binding.kind,
+            "metadata": {"name": binding.name, "labels": {"app.kubernetes.io/managed-by": "inpod"}},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": role_kind, "name": binding.role},
+            "subjects": [{"kind": "ServiceAccount", "namespace": self.namespace, "name": self.name}],
+        });
+        unless_there(
+            client
+                .create::<_, Value>(&binding.collection, &object)
+                .await,
+        )
+    }
+}
+
+/// A binding of the account for as long as its Pod: in a cluster that lives on, the account must not keep the rights.
+#[derive(Debug)]
+pub(super) struct Binding {
+    kind: &'static str,
+    collection: String,
+    name: String,
+    role: String,
+}
+
+impl Binding {
+    /// To a `ClusterRole`, in the whole cluster.
+    pub(super) fn in_cluster(namespace: &str, pod: &str, role: &str) -> Self {
+        Self {
+            kind: "ClusterRoleBinding",
+            collection: format!("{RBAC}/clusterrolebindings"),
+            name: format!("inpod:{namespace}:{pod}:{role}"),
+            role: role.to_owned(),
         }
-        for role in roles {
-            let namespace = &self.namespace;
-            let kind = if exists(
+    }
+
+    /// To a role in the Pod's namespace.
+    pub(super) fn in_namespace(namespace: &str, pod: &str, role: &str) -> Self {
+        Self {
+            kind: "RoleBinding",
+            collection: format!("{RBAC}/namespaces/{namespace}/rolebindings"),
+            name: format!("inpod:{pod}:{role}"),
+            role: role.to_owned(),
+        }
+    }
+
+    /// The kind of the role: in a namespace a Role, or else a `ClusterRole`.
+    async fn role_kind(&self, client: &Client, namespace: &str) -> Result<&'static str, Failure> {
+        let role = &self.role;
+        if self.kind == "RoleBinding"
+            && exists(
                 client,
                 &format!("{RBAC}/namespaces/{namespace}/roles/{role}"),
             )
             .await?
-            {
-                "Role"
-            } else if exists(client, &cluster_role(role)).await? {
-                "ClusterRole"
-            } else {
-                return Err(Failure::new(format!(
-                    "--role {role}: there is no Role \"{role}\" in the namespace {namespace}, and no ClusterRole of that name (load one with -f)"
-                )));
-            };
-            let path = format!("{RBAC}/namespaces/{namespace}/rolebindings");
-            self.create_binding(client, "RoleBinding", &path, kind, role)
-                .await?;
+        {
+            return Ok("Role");
         }
-        Ok(())
+        if exists(client, &format!("{RBAC}/clusterroles/{role}")).await? {
+            return Ok("ClusterRole");
+        }
+        Err(Failure::new(if self.kind == "RoleBinding" {
+            format!(
+                "--role {role}: there is no Role \"{role}\" in the namespace {namespace}, and no ClusterRole of that name (load one with -f)"
+            )
+        } else {
+            format!(
+                "--cluster-role {role}: the cluster has no ClusterRole \"{role}\" (try view, edit, admin, cluster-admin, or load one with -f)"
+            )
+        }))
     }
 
-    async fn create_binding(
-        &self,
-        client: &Client,
-        kind: &str,
-        path: &str,
-        role_kind: &str,
-        role: &str,
-    ) -> Result<(), Failure> {
-        let binding = json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": kind,
-            "metadata": {"name": format!("inpod:{}:{}:{role_kind}:{role}", self.namespace, self.name).to_lowercase()},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": role_kind, "name": role},
-            "subjects": [{"kind": "ServiceAccount", "namespace": self.namespace, "name": self.name}],
-        });
-        unless_there(client.create::<_, Value>(path, &binding).await)
+    pub(super) async fn delete(&self, client: &Client) -> Result<(), Failure> {
+        let path = format!("{}/{}", self.collection, self.name);
+        super::delete(client, &path, &Value::Null).await
     }
+}
+
+/// A role's name as the command line says it: anything that is one segment of a path.
+pub(super) fn role_name(text: &str) -> Result<String, String> {
+    let odd = |c: char| !c.is_ascii_graphic() || "/%?#".contains(c);
+    if matches!(text, "" | "." | "..") || text.contains(odd) {
+        return Err("it is not the name of a role".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
-
-fn cluster_role(name: &str) -> String {
-    format!("{RBAC}/clusterroles/{name}")
-}
 
 async fn exists(client: &Client, path: &str) -> Result<bool, Failure> {
     match client.get::<Value>(path).await {
@@ -141,6 +167,16 @@ fn unless_there(created: Result<Value, Error>) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_role_is_one_segment_of_a_path() {
+        for name in ["view", "system:node", "Mine-2"] {
+            assert_eq!(role_name(name).as_deref(), Ok(name));
+        }
+        for name in ["", "..", "a/b", "view?x", "a b", "é", "%2e"] {
+            assert!(role_name(name).is_err(), "{name:?}");
+        }
+    }
 
     #[test]
     fn an_account_is_of_the_namespace_it_says() {

@@ -3,6 +3,7 @@
 //! The cluster is reached as any cluster would be: through its API, with the crate `inpod`.
 
 mod account;
+mod interrupt;
 mod pod;
 mod token;
 mod view;
@@ -11,13 +12,16 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use inpod::Client;
 use inpod_apiserver::Server;
 
 use crate::failure::Failure;
+use crate::manifests::Manifest;
 use crate::{embedded, exit, kubeconfig, manifests};
-use account::Account;
+use account::{Account, Binding};
+use interrupt::unless_interrupted;
 use pod::Pod;
 use token::Token;
 
@@ -28,6 +32,7 @@ use token::Token;
 /// CMD keeps your user, working directory, terminal, environment and network, and inpod ends as CMD ends. Your own kubeconfig is
 /// out of its sight. As an ordinary user, setuid programs (sudo, ping) lose their privilege inside.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::doc_markdown, reason = "shown as help, in plain text")]
 pub(crate) struct Args {
     /// The Pod's namespace; created in the embedded cluster where it is missing
     #[arg(short, long, value_name = "NAME")]
@@ -36,10 +41,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "[NS/]NAME", default_value = "default")]
     service_account: String,
     /// Bind the account to this ClusterRole in the whole cluster, for example view, edit, admin, cluster-admin (repeatable)
-    #[arg(long = "cluster-role", value_name = "NAME")]
+    #[arg(long = "cluster-role", value_name = "NAME", value_parser = account::role_name)]
     cluster_roles: Vec<String>,
     /// Bind the account to this role in its namespace: a Role there, or else a ClusterRole (repeatable)
-    #[arg(long = "role", value_name = "NAME")]
+    #[arg(long = "role", value_name = "NAME", value_parser = account::role_name)]
     roles: Vec<String>,
     /// Load these manifests first: a file, a folder, or - for standard input (repeatable)
     #[arg(short, long = "filename", value_name = "FILE|DIR|-")]
@@ -60,7 +65,12 @@ pub(crate) struct Args {
     command: Vec<OsString>,
 }
 
-pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
+/// How long the cluster may take to hear that the process has ended.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    // Standard input may be a terminal: while it is read, its signals end us as any program.
+    let manifests = manifests::read_all(&args.filenames)?;
     // Before any thread is there.
     let signals = inpod_sandbox::block_signals();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -68,36 +78,45 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         .enable_all()
         .build()?;
 
-    let (cluster, prepared) = runtime.block_on(async {
-        let cluster = Cluster::open(&args).await?;
-        let prepared = Prepared::new(&cluster, &args).await?;
-        Ok::<_, Failure>((cluster, prepared))
-    })?;
+    let (cluster, tenant) = runtime.block_on(unless_interrupted(async {
+        let cluster = Cluster::open(args).await?;
+        let tenant = Tenant::move_in(&cluster, manifests, args).await?;
+        Ok((cluster, tenant))
+    }))?;
+    let client = &cluster.client;
+    let ended = runtime
+        .block_on(unless_interrupted(tenant.prepare(client, args)))
+        .and_then(|prepared| {
+            let command = inpod_sandbox::Command::new(&args.command[0])
+                .args(&args.command[1..])
+                .signal_mask(signals);
+            let sandbox = inpod_sandbox::spawn(&prepared.view, &command).map_err(not_started)?;
+            let sandbox = Arc::new(sandbox);
+            let renewal = runtime.spawn(token::keep_fresh(
+                client.clone(),
+                prepared.request,
+                prepared.token,
+                Arc::clone(&sandbox),
+            ));
+            let status = sandbox.wait()?;
+            renewal.abort();
+            Ok(status)
+        });
 
-    let command = inpod_sandbox::Command::new(&args.command[0])
-        .args(&args.command[1..])
-        .signal_mask(signals);
-    let ended = inpod_sandbox::spawn(&prepared.view, &command).map_err(not_started);
-    let ended = ended.and_then(|sandbox| {
-        let sandbox = Arc::new(sandbox);
-        runtime.block_on(prepared.pod.running(&cluster.client))?;
-        let renewal = runtime.spawn(token::keep_fresh(
-            cluster.client.clone(),
-            prepared.request,
-            prepared.token,
-            Arc::clone(&sandbox),
+    // The Pod ends with its process, whichever way that went; but CMD's status is what it is.
+    let left = runtime.block_on(unless_interrupted(async {
+        tokio::time::timeout(PATIENCE, tenant.move_out(client))
+            .await
+            .unwrap_or_else(|_elapsed| Err(Failure::new("the API server did not answer")))
+    }));
+    if let Err(failure) = left {
+        embedded::warn(&format!(
+            "the Pod {} may still be in the cluster: {failure}",
+            tenant.pod.name
         ));
-        let status = sandbox.wait()?;
-        renewal.abort();
-        Ok(status)
-    });
-
-    // The Pod ends with its process, whichever way that went.
-    let deleted = runtime.block_on(prepared.pod.delete(&cluster.client));
+    }
     runtime.block_on(cluster.close());
-    let status = ended?;
-    deleted?;
-    Ok(exit::like(status))
+    Ok(exit::like(ended?))
 }
 
 /// The cluster the Pod is of: an embedded one, or another.
@@ -130,54 +149,86 @@ impl Cluster {
     }
 }
 
-/// All that is made in the cluster before the process starts.
-struct Prepared {
+/// What stands for the process in the cluster.
+struct Tenant {
+    account: Account,
+    bindings: Vec<Binding>,
     pod: Pod,
+}
+
+/// What the process is started with.
+struct Prepared {
     request: token::Request,
     token: Token,
     view: inpod_sandbox::View,
 }
 
-impl Prepared {
-    async fn new(cluster: &Cluster, args: &Args) -> Result<Self, Failure> {
+impl Tenant {
+    async fn move_in(
+        cluster: &Cluster,
+        manifests: Vec<Manifest>,
+        args: &Args,
+    ) -> Result<Self, Failure> {
         let client = &cluster.client;
         let account = Account::parse(&args.service_account, args.namespace.as_deref())?;
         if cluster.embedded.is_some() {
             account.ensure_namespace(client).await?;
         }
-        manifests::load(client, &args.filenames, &account.namespace).await?;
+        manifests::load(client, manifests, &account.namespace).await?;
         if cluster.embedded.is_some() {
             account.ensure(client).await?;
         }
-        account
-            .bind(client, &args.cluster_roles, &args.roles)
-            .await?;
-
         let pod = Pod::create(client, &account, &args.command[0]).await?;
+        let namespace = &account.namespace;
+        let in_cluster = args.cluster_roles.iter();
+        let in_namespace = args.roles.iter();
+        let bindings = in_cluster
+            .map(|role| Binding::in_cluster(namespace, &pod.name, role))
+            .chain(in_namespace.map(|role| Binding::in_namespace(namespace, &pod.name, role)))
+            .collect();
+        Ok(Self {
+            account,
+            bindings,
+            pod,
+        })
+    }
+
+    async fn prepare(&self, client: &Client, args: &Args) -> Result<Prepared, Failure> {
+        for binding in &self.bindings {
+            self.account.bind(client, binding).await?;
+        }
         let request = token::Request::new(
-            &account,
-            &pod,
+            &self.account,
+            &self.pod,
             args.audience.as_deref(),
             args.embedded.token_ttl,
         );
-        let made = async {
-            let token = request.send(client).await?;
-            let view = view::of(client, &account, &token).await?;
-            Ok((token, view))
-        };
-        match made.await {
-            Ok((token, view)) => Ok(Self {
-                pod,
-                request,
-                token,
-                view,
-            }),
-            Err(failure) => {
-                // Nothing runs, so nothing may stand for it.
-                let _ = pod.delete(client).await;
-                Err(failure)
-            }
+        let token = request.send(client).await?;
+        let view = view::of(client, &self.account, &token).await?;
+        // Before CMD starts, which may look at its own Pod at once.
+        self.pod.running(client).await?;
+        Ok(Prepared {
+            request,
+            token,
+            view,
+        })
+    }
+
+    /// Deletes the Pod and the bindings. The account and what was loaded stay.
+    async fn move_out(&self, client: &Client) -> Result<(), Failure> {
+        let mut left = self.pod.delete(client).await;
+        for binding in &self.bindings {
+            left = left.and(binding.delete(client).await);
         }
+        left
+    }
+}
+
+/// Deletes what may be gone already.
+async fn delete(client: &Client, path: &str, options: &serde_json::Value) -> Result<(), Failure> {
+    match client.delete(path, options).await {
+        Err(inpod::Error::Api(status)) if status.code == 404 => Ok(()),
+        other => Ok(other?),
     }
 }
 

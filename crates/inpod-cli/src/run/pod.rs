@@ -114,10 +114,7 @@ impl Pod {
             "gracePeriodSeconds": 0,
             "preconditions": {"uid": self.uid},
         });
-        match client.delete(&self.path, &options).await {
-            Err(inpod::Error::Api(status)) if status.code == 404 => Ok(()),
-            other => Ok(other?),
-        }
+        super::delete(client, &self.path, &options).await
     }
 }
 
@@ -158,17 +155,15 @@ fn container_name(program: &OsStr) -> String {
         .file_name()
         .unwrap_or(program)
         .to_string_lossy();
-    let mut name: String = base
+    let name: String = base
         .to_lowercase()
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .take(40)
         .collect();
-    name = name.trim_matches('-').to_owned();
-    if name.is_empty() {
-        "cmd".to_owned()
-    } else {
-        name
+    match name.trim_matches('-') {
+        "" => "cmd".to_owned(),
+        name => name.to_owned(),
     }
 }
 
