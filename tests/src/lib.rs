@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -18,7 +18,7 @@ const NOBODY: u32 = 65534;
 /// Runs the trials as libtest would.
 pub fn run(trials: Vec<Trial>) -> ! {
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
-    if let Some(folder) = LazyLock::get(&BINARY).and_then(|binary| binary.parent()) {
+    if let Some(folder) = BINARY.get().and_then(|binary| binary.parent()) {
         // Nothing can be done about a folder that stays, and no test depends on it.
         let _ = std::fs::remove_dir_all(folder);
     }
@@ -93,11 +93,13 @@ pub fn is_root() -> bool {
 
 /// The binary under test, built by the same `cargo test --workspace`.
 pub fn inpod() -> &'static Path {
-    &BINARY
+    BINARY.get_or_init(copy_binary)
 }
 
-/// A copy of it where every user can reach it.
-static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+static BINARY: OnceLock<PathBuf> = OnceLock::new();
+
+/// Where every user can reach it.
+fn copy_binary() -> PathBuf {
     let built = std::env::current_exe()
         .ok()
         .and_then(|test| Some(test.parent()?.parent()?.join("inpod")))
@@ -112,7 +114,7 @@ static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
     let copy = folder.join("inpod");
     std::fs::copy(built, &copy).expect("the binary under test can be copied");
     copy
-});
+}
 
 /// The repository.
 pub fn repository() -> &'static Path {
@@ -221,14 +223,12 @@ pub fn output_with_input(command: &mut Command, input: &str) -> Result<Output, F
 /// # Errors
 /// Where it was not done in time.
 pub fn wait(child: &mut Child) -> Result<ExitStatus, Failed> {
-    match eventually(|| child.try_wait().ok().flatten()) {
-        Some(status) => Ok(status),
-        None => {
-            child.kill()?;
-            child.wait()?;
-            Err(format!("not done within {DEADLINE:?}").into())
-        }
+    if let Some(status) = eventually(|| child.try_wait().ok().flatten()) {
+        return Ok(status);
     }
+    child.kill()?;
+    child.wait()?;
+    Err(format!("not done within {DEADLINE:?}").into())
 }
 
 /// Asks until there is an answer, within the deadline.
@@ -259,7 +259,7 @@ fn drain(pipe: Option<impl std::io::Read + Send + 'static>) -> std::thread::Join
 fn sandbox_refused() -> Option<String> {
     static REFUSED: LazyLock<Option<String>> = LazyLock::new(|| {
         let output = output(&mut inpod_command(&["run", "--", "true"])).ok()?;
-        let refused = output.stderr.contains("the kernel refuses");
+        let refused = output.stderr.contains("this machine refuses");
         refused.then(|| format!("needs namespaces: {}", output.stderr.trim()))
     });
     REFUSED.clone()
@@ -269,6 +269,10 @@ fn sandbox_refused() -> Option<String> {
 ///
 /// # Errors
 /// Where they are not.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "what is compared is mostly made for it"
+)]
 pub fn equal<A: std::fmt::Debug + PartialEq<B>, B: std::fmt::Debug>(
     is: A,
     should: B,
