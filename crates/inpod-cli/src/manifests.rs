@@ -95,7 +95,13 @@ fn read(source: &Path) -> Result<Vec<Manifest>, Failure> {
 
 /// The objects of one text: any number of YAML documents (JSON is YAML), lists taken apart.
 fn parse(source: &str, text: &str) -> Result<Vec<Manifest>, Failure> {
-    let documents: Vec<Value> = serde_saphyr::from_multiple(text)
+    // Plain scalars have YAML 1.1's types, as in kubectl: 0444 is octal, `yes` is a boolean.
+    let options = serde_saphyr::options! {
+        duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::Error,
+        legacy_octal_numbers: true,
+        strict_booleans: false,
+    };
+    let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options)
         .map_err(|error| Failure::new(format!("{source} is not a YAML manifest: {error}")))?;
     let mut manifests = Vec::new();
     for document in documents {
@@ -279,6 +285,16 @@ mod tests {
             text.contains("m.yaml") && text.contains("duplicate"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn plain_scalars_are_read_as_kubectl_reads_them() {
+        let text = "apiVersion: v1\nkind: Pod\nmode: 0444\nflags: [on, 'on']\n";
+        let manifests = parse("test", text)
+            .map_err(|failure| failure.to_string())
+            .unwrap();
+        assert_eq!(manifests[0].body["mode"], 0o444);
+        assert_eq!(manifests[0].body["flags"], json!([true, "on"]));
     }
 
     #[test]
