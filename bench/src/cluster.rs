@@ -80,7 +80,7 @@ impl Cluster {
         Ok(Client::new(config)?)
     }
 
-    /// Creates ConfigMaps from so many clients, each with 16 requests under way.
+    /// Creates `ConfigMap`s from so many clients, each with 16 requests under way.
     pub(crate) async fn creates_per_second(&self, clients: usize, time: Duration) -> Result<f64> {
         let start = Instant::now();
         let workers = (0..clients * 16)
@@ -142,7 +142,7 @@ impl Cluster {
             let (start, cpu) = (Instant::now(), self.process.cpu()?);
             bytes = read_all(&client, path).await?;
             walls.push(start.elapsed());
-            cpus.push(self.process.cpu()? - cpu);
+            cpus.push(self.process.cpu()?.saturating_sub(cpu));
             memory = memory.max(self.process.peak()?.saturating_sub(idle));
         }
         Ok(List {
@@ -195,7 +195,7 @@ impl Cluster {
         for reader in readers {
             reader.await?;
         }
-        let spent = self.process.cpu()? - cpu;
+        let spent = self.process.cpu()?.saturating_sub(cpu);
         Ok(Watch {
             cpu: spent / u32::try_from(watchers * changes)?,
             memory,

@@ -90,11 +90,7 @@ async fn main() -> Result<()> {
         &format!("{microseconds:.1} µs"),
         "≤ 8 µs",
     );
-    row(
-        "  memory a watcher",
-        &format!("{:.1} kB", watch.memory as f64 / 1000.0),
-        "",
-    );
+    row("  memory a watcher", &kilobytes(watch.memory), "");
     Ok(())
 }
 
@@ -110,6 +106,11 @@ fn median(values: &mut [Duration]) -> Duration {
 
 fn milliseconds(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "kilobytes with one decimal")]
+fn kilobytes(bytes: u64) -> String {
+    format!("{:.1} kB", bytes as f64 / 1e3)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "megabytes with one decimal")]
