@@ -5,7 +5,7 @@ mod common;
 use bytes::Bytes;
 use common::{As, Lines, get, http2, json, open, send, server, watch};
 use http::{Method, Request, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -321,6 +321,35 @@ async fn one_http2_connection_carries_watches_beside_other_requests() {
     server.shutdown().await;
     assert_eq!(events.next().await, None);
     ended.await.expect("the connection ends with the server");
+}
+
+#[tokio::test]
+async fn a_head_over_http2_is_answered_without_a_body() {
+    let server = server().await;
+    let (mut client, ended) = http2(&server).await;
+    for path in ["/version", "/api/v1/namespaces/default", MAPS, "/nothing"] {
+        let mut send = |method| {
+            let request = Request::builder()
+                .method(method)
+                .uri(format!("https://kubernetes.default.svc{path}"));
+            client.send_request(request.body(Full::default()).expect("well-formed"))
+        };
+        let whole = send(Method::GET).await.expect("an answer");
+        let head = send(Method::HEAD).await.expect("an answer");
+        assert_eq!(head.status(), whole.status(), "{path}");
+        let length =
+            |response: &http::Response<_>| response.headers().get("content-length").cloned();
+        assert_eq!(length(&head), length(&whole), "{path}");
+        let body = head
+            .into_body()
+            .collect()
+            .await
+            .expect("the stream is whole");
+        assert!(body.to_bytes().is_empty(), "{path}");
+    }
+    drop(client);
+    server.shutdown().await;
+    ended.await.expect("the connection ends well");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use bytes::Buf;
 use futures_util::FutureExt as _;
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Request};
+use http::{HeaderName, HeaderValue, Method, Request};
 use inpod::RequestInfo;
 use serde_json::Value;
 
@@ -80,6 +80,9 @@ impl Door {
         headers
             .entry(CACHE_CONTROL)
             .or_insert(HeaderValue::from_static("no-cache, private"));
+        if parts.method == Method::HEAD {
+            reply::drop_body(&mut response);
+        }
         response
     }
 

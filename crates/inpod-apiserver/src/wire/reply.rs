@@ -1,9 +1,10 @@
 //! Answers that are no objects of the registry: errors, documents, plain text.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
+use http_body::Body as _;
 use serde_json::Value;
 
 use super::Body;
@@ -72,6 +73,17 @@ pub(super) fn error(parts: &Parts, status: &Status) -> Response {
             .insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
+}
+
+/// Leaves of an answer what a HEAD gets (RFC 9110, section 9.3.2): hyper sees to that in HTTP/1.1, but in HTTP/2 it would send
+/// the body, which clients take for a broken stream.
+pub(super) fn drop_body(response: &mut Response) {
+    let body = std::mem::replace(response.body_mut(), Body::empty());
+    if let Some(length) = body.size_hint().exact() {
+        response
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
 }
 
 /// Compact JSON as the form has it: with a newline after it, indented, or as YAML.
