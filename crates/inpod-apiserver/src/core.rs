@@ -1,6 +1,6 @@
 //! What every stage of a request shares.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::Source;
 use crate::auth::{Rbac, Tokens};
@@ -19,4 +19,6 @@ pub(crate) struct Core {
     pub(crate) rbac: Rbac,
     /// The CA that signed the serving certificate, PEM: what `kube-root-ca.crt` publishes.
     pub(crate) ca_pem: String,
+    /// Held from reading what is taken of a pool that objects share (cluster IPs, node ports) to storing what was taken of it.
+    pub(crate) allocation: Mutex<()>,
 }

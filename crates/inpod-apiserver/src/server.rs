@@ -1,6 +1,6 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -109,6 +109,7 @@ impl Server {
             ca_pem: ca_pem.clone(),
             source,
             store,
+            allocation: Mutex::default(),
         });
         let (drainer, drain) = Drainer::new();
         let door = Arc::new(Door::new(core, address, drain.clone()));

@@ -23,7 +23,7 @@ mod update;
 pub(crate) mod validation;
 mod watch;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use http::StatusCode;
 use inpod::RequestInfo;
@@ -146,6 +146,11 @@ pub(crate) fn serve(cx: Context<'_>, query: &str, input: Input) -> Result<Answer
     {
         return Err(Status::method_not_allowed());
     }
+    let writes = matches!(verb, "create" | "update" | "patch");
+    let _turn = (writes && strategy(cx.resource).shares_a_pool()).then(|| {
+        let allocation = cx.core.allocation.lock();
+        allocation.unwrap_or_else(PoisonError::into_inner)
+    });
     match verb {
         "get" => read::get(&cx, &query),
         "list" => read::list(&cx, &query),

@@ -28,6 +28,11 @@ pub(crate) trait Strategy: Sync {
         Vec::new()
     }
 
+    /// Whether objects of the kind take from a pool that they share, so that they are written one at a time.
+    fn shares_a_pool(&self) -> bool {
+        false
+    }
+
     /// Whether `metadata.generation` counts changes of the spec.
     fn has_generation(&self) -> bool {
         false

@@ -1,6 +1,6 @@
 //! A server without a wire, and a kind of its own, for the tests of the verbs.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use inpod::RequestInfo;
 use serde_json::Value;
@@ -75,6 +75,7 @@ impl Server {
                 rbac: Rbac::new(lookup),
                 store,
                 ca_pem: String::new(),
+                allocation: Mutex::default(),
             },
             user: UserInfo::new("admin", ["system:masters"]),
         }

@@ -1,6 +1,7 @@
 //! What a Service is given from pools that all Services share: its cluster IP and node ports.
 //!
-//! The pools have no state of their own: what is taken is what the stored Services have.
+//! The pools have no state of their own: what is taken is what the stored Services have. That two requests do not take the same
+//! is the lock's business that `Strategy::shares_a_pool` asks for.
 
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
@@ -277,6 +278,7 @@ mod tests {
     use super::*;
     use crate::SystemSource;
     use crate::registry::json::tests::object;
+    use crate::registry::kinds::testing::Cluster;
 
     #[expect(clippy::needless_pass_by_value, reason = "it is given a literal")]
     fn service(spec: Value) -> Json {
@@ -385,5 +387,29 @@ mod tests {
             new["spec"],
             json!({"type": "ExternalName", "ports": [{"port": 80}]})
         );
+    }
+
+    #[test]
+    fn of_services_that_name_one_address_at_once_one_gets_it() {
+        let cluster = Cluster::new();
+        for round in 1..=20 {
+            let address = format!("10.96.0.{round}");
+            let barrier = std::sync::Barrier::new(4);
+            let create = |n: usize| {
+                barrier.wait();
+                let body = json!({
+                    "metadata": {"name": format!("s{round}-{n}")},
+                    "spec": {"clusterIP": address, "ports": [{"port": 80}]},
+                });
+                cluster.serve("create", ("", "services", ""), body).is_ok()
+            };
+            let create = &create;
+            let created = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..4).map(|n| scope.spawn(move || create(n))).collect();
+                let done = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+                done.filter(|created| matches!(created, Ok(true))).count()
+            });
+            assert_eq!(created, 1, "{address}");
+        }
     }
 }

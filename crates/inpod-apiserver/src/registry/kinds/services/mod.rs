@@ -22,6 +22,10 @@ impl Strategy for Services {
         set_defaults(service);
     }
 
+    fn shares_a_pool(&self) -> bool {
+        true
+    }
+
     fn prepare_create(&self, _cx: &Context<'_>, service: &mut Json) {
         service.put("status", json!({"loadBalancer": {}}));
     }
