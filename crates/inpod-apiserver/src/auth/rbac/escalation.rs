@@ -43,6 +43,12 @@ impl Rbac {
         namespace: &str,
         rules: &[Rule],
     ) -> Result<(), String> {
+        if covers::too_many(rules) {
+            return Err(format!(
+                "user {} is attempting to grant more RBAC permissions than can be compared with those currently held",
+                quoted(&user.username)
+            ));
+        }
         let (held, errors) = self.held(user, namespace);
         let missing = covers::missing(&held, rules);
         if missing.is_empty() {
