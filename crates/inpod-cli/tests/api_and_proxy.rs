@@ -183,3 +183,34 @@ fn what_is_not_a_path_is_a_usage_error() {
         assert_eq!(output.status.code(), Some(2), "{path}");
     }
 }
+
+/// The embedded cluster speaks HTTP/2, over which a body's error is a stream's reset.
+#[cfg(feature = "cluster")]
+#[test]
+fn a_body_that_is_malformed_is_the_clients_fault_and_no_failure_of_the_server() {
+    let mut child = inpod()
+        .args(["cluster", "--", env!("CARGO_BIN_EXE_inpod")])
+        .args(["proxy", "--port", "0"])
+        .env_remove("KUBERNETES_SERVICE_HOST")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    let mut stream = TcpStream::connect(line.trim().rsplit(' ').next().unwrap()).unwrap();
+    stream
+        .write_all(
+            b"POST /api/v1/namespaces HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nxx\r\n",
+        )
+        .unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(answer.contains("not well-formed"), "{answer}");
+    terminate(&child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}

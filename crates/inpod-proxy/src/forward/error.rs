@@ -17,9 +17,6 @@ pub(super) fn failure(error: &Error) -> Failure {
             _ => StatusCode::SERVICE_UNAVAILABLE,
         },
         Error::Config(_) | Error::Tls(_) => StatusCode::SERVICE_UNAVAILABLE,
-        Error::Connection(source) if source.is_user() => {
-            return Failure::bad_request("the request's body broke off or is not well-formed");
-        }
         Error::Request(_) => StatusCode::BAD_REQUEST,
         _ => StatusCode::BAD_GATEWAY,
     };

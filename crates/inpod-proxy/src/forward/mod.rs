@@ -4,10 +4,14 @@ mod error;
 mod headers;
 mod tunnel;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use inpod::Client;
@@ -30,8 +34,15 @@ pub(crate) async fn forward(
     let on_upgrade = head.extensions.remove::<OnUpgrade>();
     let is_watch = accepted.info.verb == "watch";
     let upgrade = accepted.upgrade.clone();
-    let response = match client.send(request(accepted, head, body)).await {
+    let broke_off = Arc::new(AtomicBool::new(false));
+    let request = request(accepted, head, body, Arc::clone(&broke_off));
+    let response = match client.send(request).await {
         Ok(response) => response,
+        // Over HTTP/2 the error says no more than that the stream was reset.
+        Err(_) if broke_off.load(Ordering::Relaxed) => {
+            return Failure::bad_request("the request's body broke off or is not well-formed")
+                .into_response();
+        }
         Err(error) => {
             let failure = error::failure(&error);
             tracing::warn!(code = %failure.code, message = %failure.message, "no answer from the API server");
@@ -73,11 +84,20 @@ pub(crate) async fn forward(
     response
 }
 
-fn request(accepted: Accepted, head: Parts, body: Incoming) -> Request<inpod::Body> {
+/// The request as it is sent; `broke_off` tells whether its body failed on the client's side.
+fn request(
+    accepted: Accepted,
+    head: Parts,
+    body: Incoming,
+    broke_off: Arc<AtomicBool>,
+) -> Request<inpod::Body> {
     let body = if body.is_end_stream() {
         inpod::Body::empty()
     } else {
-        inpod::Body::new(body)
+        inpod::Body::new(body.map_err(move |error| {
+            broke_off.store(true, Ordering::Relaxed);
+            error
+        }))
     };
     let mut request = Request::new(body);
     *request.method_mut() = head.method;
