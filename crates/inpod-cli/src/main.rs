@@ -16,6 +16,7 @@ mod proxy;
 #[cfg(feature = "cluster")]
 mod run;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
             EnvFilter::try_from_env("INPOD_LOG").unwrap_or_else(|_| EnvFilter::new("warn")),
         )
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .without_time()
         .init();
 
