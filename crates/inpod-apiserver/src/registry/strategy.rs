@@ -43,6 +43,11 @@ pub(crate) trait Strategy: Sync {
         false
     }
 
+    /// Whether an update may leave `metadata.resourceVersion` out (`AllowUnconditionalUpdate`).
+    fn unconditional_update(&self) -> bool {
+        true
+    }
+
     /// The fields that field selectors may name, beyond `metadata.name` and `metadata.namespace`, with their values.
     fn fields(&self, _object: &Json) -> Vec<(&'static str, String)> {
         Vec::new()

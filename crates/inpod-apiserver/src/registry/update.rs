@@ -176,7 +176,14 @@ fn check_name(cx: &Context<'_>, object: &Json) -> Result<(), Status> {
 fn check_revision(cx: &Context<'_>, current: &Object, new: &Json) -> Result<(), Status> {
     let version = new.text("metadata.resourceVersion");
     if matches!(version, "" | "0") {
-        return Ok(());
+        if strategy(cx.resource).unconditional_update() {
+            return Ok(());
+        }
+        let why = "must be specified for an update";
+        let cause = invalid("metadata.resourceVersion", 0, why);
+        // The real server names the resource here, where other causes come with the kind.
+        let (group, resource) = (cx.resource.group, cx.resource.name);
+        return Err(Status::invalid(group, resource, &current.name, vec![cause]));
     }
     match version.parse::<u64>() {
         Ok(revision) if revision == current.revision => Ok(()),

@@ -36,6 +36,11 @@ impl Strategy for Leases {
         true
     }
 
+    /// Of two who take a lease at once, the later must see that it was.
+    fn unconditional_update(&self) -> bool {
+        false
+    }
+
     fn columns(&self) -> &'static [Column] {
         const COLUMNS: &[Column] = &[Column::NAME, column("Holder"), Column::AGE];
         COLUMNS
@@ -56,6 +61,7 @@ mod tests {
 
     use super::*;
     use crate::registry::json::tests::object;
+    use crate::registry::kinds::testing::Cluster;
 
     #[test]
     fn a_lease_lasts() {
@@ -72,5 +78,22 @@ mod tests {
                 "Invalid value: -1: must be greater than or equal to 0"
             ]
         );
+    }
+
+    #[test]
+    fn an_update_has_to_say_which_lease_it_saw() {
+        let cluster = Cluster::new();
+        let put = |metadata: Value, holder: &str| {
+            let lease = json!({"metadata": metadata, "spec": {"holderIdentity": holder}});
+            cluster.serve("update", ("coordination.k8s.io", "leases", "l"), lease)
+        };
+        let created = put(json!({"name": "l"}), "a").expect("created");
+        let refused = put(json!({"name": "l"}), "b").expect_err("unconditional");
+        assert_eq!(
+            refused.message,
+            "leases.coordination.k8s.io \"l\" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update"
+        );
+        let version = created.text("metadata.resourceVersion");
+        put(json!({"name": "l", "resourceVersion": version}), "b").expect("updated");
     }
 }
