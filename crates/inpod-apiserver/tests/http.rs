@@ -482,20 +482,37 @@ async fn the_default_account_and_the_kubernetes_service_come_back() {
 #[tokio::test]
 async fn a_deleted_namespace_goes_with_what_is_in_it() {
     let server = server().await;
+    namespace_goes_with_what_is_in_it(&server, false).await;
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_namespace_that_lost_its_finalizer_still_goes_with_what_is_in_it() {
+    let server = server().await;
+    namespace_goes_with_what_is_in_it(&server, true).await;
+    server.shutdown().await;
+}
+
+async fn namespace_goes_with_what_is_in_it(server: &inpod_apiserver::Server, finalized: bool) {
     let namespace = json!({"metadata": {"name": "gone"}});
-    json(&server, Method::POST, "/api/v1/namespaces", &namespace).await;
+    json(server, Method::POST, "/api/v1/namespaces", &namespace).await;
     json(
-        &server,
+        server,
         Method::POST,
         "/api/v1/namespaces/gone/configmaps",
         &map("a"),
     )
     .await;
     let path = "/api/v1/namespaces?watch=1&fieldSelector=metadata.name%3Dgone";
-    let mut events = watch(&server, path, JSON).await;
+    let mut events = watch(server, path, JSON).await;
     assert_eq!(events.next_name().await, "ADDED gone");
+    if finalized {
+        let path = "/api/v1/namespaces/gone/finalize";
+        json(server, Method::PUT, path, &namespace).await;
+        assert_eq!(events.next_name().await, "MODIFIED gone");
+    }
     let deleted = send(
-        &server,
+        server,
         As::Admin,
         Request::delete("/api/v1/namespaces/gone"),
         "",
@@ -514,11 +531,10 @@ async fn a_deleted_namespace_goes_with_what_is_in_it() {
         }
         assert_eq!(event, "MODIFIED gone");
     }
-    let maps = get(&server, "/api/v1/namespaces/gone/configmaps")
+    let maps = get(server, "/api/v1/namespaces/gone/configmaps")
         .await
         .json();
     assert_eq!(maps["items"], json!([]));
-    server.shutdown().await;
 }
 
 #[tokio::test]

@@ -53,8 +53,10 @@ impl Strategy for Namespaces {
         vec![field::invalid("status.Phase", phase, detail)]
     }
 
+    /// Its deletion always begins with a mark, finalizers or not: what is in it has to go first.
     fn is_held(&self, namespace: &Json) -> bool {
-        !namespace.is_empty_at("spec.finalizers")
+        namespace.is_empty_at("metadata.deletionTimestamp")
+            || !namespace.is_empty_at("spec.finalizers")
     }
 
     fn prepare_delete(&self, namespace: &mut Json) {
