@@ -8,7 +8,7 @@ use libtest_mimic::{Failed, Trial};
 use crate::harness::{UPDATES, User, binary, expect, run, script, stdout, trial};
 
 pub(crate) fn trials(user: User) -> Vec<Trial> {
-    vec![
+    let mut trials = vec![
         trial(user, "the_files_are_at_the_path_and_read_only", files),
         trial(user, "the_layout_is_the_kubelets", layout),
         trial(user, "the_rest_of_run_is_there", rest_of_run),
@@ -26,7 +26,13 @@ pub(crate) fn trials(user: User) -> Vec<Trial> {
         trial(user, "new_files_arrive_and_none_is_ever_missing", updates),
         trial(user, "two_stand_side_by_side", side_by_side),
         trial(user, "one_in_another_is_refused_clearly", nested),
-    ]
+    ];
+    if rustix::process::geteuid().is_root() {
+        // Only root can make such a machine.
+        let name = "directories_on_the_way_may_be_closed_and_have_odd_names";
+        trials.push(trial(user, name, closed));
+    }
+    trials
 }
 
 fn files(user: User) -> Result<(), Failed> {
@@ -63,6 +69,26 @@ fn rest_of_run(user: User) -> Result<(), Failed> {
             .filter(|line| *line != "secrets")
             .collect::<Vec<_>>(),
     )
+}
+
+/// A `/run/secrets` that only root may enter, and, for root, a name in it that is not UTF-8.
+fn closed(user: User) -> Result<(), Failed> {
+    let machine = r#"mount -t tmpfs none /run && mkdir -m 700 /run/secrets && touch "/run/secrets/$(printf '\377')" && exec "$@""#;
+    let inside = run(
+        user,
+        &[
+            "sh",
+            "-c",
+            "cat /var/run/secrets/kubernetes.io/serviceaccount/token; ls -A /run/secrets | wc -l",
+        ],
+    );
+    let output = std::process::Command::new("unshare")
+        .args(["--mount", "sh", "-c", machine, "sh"])
+        .arg(inside.get_program())
+        .args(inside.get_args())
+        .output()?;
+    let names = if user == User::Nobody { 1 } else { 2 };
+    expect(stdout(&output), format!("token-0{names}\n"))
 }
 
 fn hosts(user: User) -> Result<(), Failed> {

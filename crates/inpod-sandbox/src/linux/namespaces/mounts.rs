@@ -1,8 +1,10 @@
 //! Mounts inside the sandbox's own mount namespace.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -118,27 +120,16 @@ impl Mounts {
                 "the root directory would have to be rebuilt; make a directory on the way to it";
             return Err(io::Error::new(io::ErrorKind::Unsupported, message));
         }
-        let original = open_directory(path)?;
+        let original = match open_directory(path) {
+            // Nothing in it is within reach (sops keeps a /run/secrets like that), so that nothing is lost.
+            Err(error) if is_out_of_reach(&error) && !is_searchable(path) => None,
+            other => Some(other?),
+        };
         let mode = fs::metadata(path)?.mode() & 0o7777;
         let writable = rustix::fs::access(path, Access::WRITE_OK).is_ok();
         mount_tmpfs(path, &format!("{mode:o}"))?;
-        for entry in Dir::read_from(&original)? {
-            let entry = entry?;
-            let name = Path::new(std::ffi::OsStr::new(
-                entry.file_name().to_str().map_err(|_| Errno::ILSEQ)?,
-            ));
-            if name == Path::new(".") || name == Path::new("..") {
-                continue;
-            }
-            match copy_entry(&original, name, path) {
-                // What goes away meanwhile, or what even its owner may not see (a FUSE mount), would not be there for the process.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
-                    ) => {}
-                other => other?,
-            }
+        if let Some(original) = &original {
+            copy_entries(original, path)?;
         }
         let device = fs::metadata(path)?.dev();
         let path = path.to_owned();
@@ -151,7 +142,7 @@ impl Mounts {
     }
 }
 
-/// The deepest directory of a path that exists, without symbolic links, and what is missing below it.
+/// The deepest directory of a path that exists and can be seen, without symbolic links, and what is missing below it.
 fn resolve(path: &Path) -> io::Result<(PathBuf, PathBuf)> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
@@ -160,7 +151,7 @@ fn resolve(path: &Path) -> io::Result<(PathBuf, PathBuf)> {
         let existing = loop {
             match fs::canonicalize(ancestor) {
                 Ok(existing) => break existing,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if is_out_of_reach(&error) => {}
                 Err(error) => return Err(error),
             }
             let (Some(name), Some(parent)) = (ancestor.file_name(), ancestor.parent()) else {
@@ -181,6 +172,33 @@ fn resolve(path: &Path) -> io::Result<(PathBuf, PathBuf)> {
         }
     }
     Err(Errno::LOOP.into())
+}
+
+fn is_out_of_reach(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+    )
+}
+
+fn is_searchable(path: &Path) -> bool {
+    rustix::fs::access(path, Access::EXEC_OK).is_ok()
+}
+
+fn copy_entries(original: &OwnedFd, directory: &Path) -> io::Result<()> {
+    for entry in Dir::read_from(original)? {
+        let entry = entry?;
+        let name = Path::new(OsStr::from_bytes(entry.file_name().to_bytes()));
+        if name == Path::new(".") || name == Path::new("..") {
+            continue;
+        }
+        match copy_entry(original, name, directory) {
+            // What goes away meanwhile, or what even its owner may not see (a FUSE mount), would not be there for the process.
+            Err(error) if is_out_of_reach(&error) => {}
+            other => other?,
+        }
+    }
+    Ok(())
 }
 
 fn copy_entry(original: &OwnedFd, name: &Path, directory: &Path) -> io::Result<()> {
