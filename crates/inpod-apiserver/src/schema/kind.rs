@@ -41,6 +41,15 @@ pub(super) fn split(api_version: &str) -> (&str, &str) {
     api_version.split_once('/').unwrap_or(("", api_version))
 }
 
+/// The `apiVersion` of a group and version: `group/version`, or the bare version in the core group.
+pub(crate) fn api_version(group: &str, version: &str) -> String {
+    if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    }
+}
+
 /// Makes sure that a body which names a kind or version names those of `ty`.
 ///
 /// # Errors

@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 
 pub use json::decode_json;
 pub use kind::Type;
+pub(crate) use kind::api_version;
 pub use lookup::{by_kind, group_versions, resource, resources, type_of};
 pub use normalize::normalize;
 pub use protobuf::decode_protobuf;

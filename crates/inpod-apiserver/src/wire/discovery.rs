@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::api_version;
-use crate::schema::{self, GroupVersions, Json, Resource, Subresource};
+use crate::schema::{self, GroupVersions, Json, Resource, Subresource, api_version};
 
 /// `/api`: the versions of the core group, and where clients reach them.
 pub(super) fn api_versions(server: SocketAddr) -> Json {

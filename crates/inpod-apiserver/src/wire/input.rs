@@ -7,9 +7,9 @@ use http::request::Parts;
 use http_body_util::{BodyExt as _, Limited};
 use serde::Deserialize;
 
-use super::{api_version, query};
+use super::query;
 use crate::registry::Input;
-use crate::schema::{self, Decoded, FieldValidation, Json, Resource, Subresource};
+use crate::schema::{self, Decoded, FieldValidation, Json, Resource, Subresource, api_version};
 use crate::{Reason, Status};
 
 /// The largest body, in bytes: what kube-apiserver takes, twice etcd's largest request.

@@ -37,12 +37,3 @@ fn query(parts: &Parts) -> Query {
 fn document_hash(document: &Json) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(encode::bytes(document)))
 }
-
-/// `group/version`, or the bare version in the core group.
-fn api_version(group: &str, version: &str) -> String {
-    if group.is_empty() {
-        version.to_owned()
-    } else {
-        format!("{group}/{version}")
-    }
-}

@@ -4,8 +4,8 @@
 
 use serde_json::{Value, json};
 
-use super::{api_version, document_hash};
-use crate::schema::{self, Json, Resource};
+use super::document_hash;
+use crate::schema::{self, Json, Resource, api_version};
 
 /// Parameters of reads of a collection.
 const LIST: &[&str] = &[

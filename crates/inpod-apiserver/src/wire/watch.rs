@@ -16,7 +16,7 @@ use super::{Body, Drain};
 use crate::core::Core;
 use crate::registry::table::{IncludeObject, object_metadata, to_partial_metadata, to_table};
 use crate::registry::{Event, Watch};
-use crate::schema::{Json, Resource};
+use crate::schema::{Json, Resource, api_version};
 use crate::source::unix_seconds;
 use crate::storage::Object;
 use crate::{Reason, Source, Status};
@@ -165,7 +165,7 @@ impl Encoder {
             }
             Transform::None | Transform::Aggregated => (
                 self.resource.kind,
-                super::api_version(self.resource.group, self.resource.version),
+                api_version(self.resource.group, self.resource.version),
             ),
         };
         Json::from_iter([

@@ -29,7 +29,7 @@ mod token_reviews;
 use serde_json::Value;
 
 use crate::registry::{Column, Special, Strategy};
-use crate::schema::{Json, Resource, Subresource};
+use crate::schema::{self, Json, Resource, Subresource};
 
 pub(crate) use names::name_problems;
 pub(crate) use services::allocate as allocate_service;
@@ -119,11 +119,7 @@ fn is_events_v1(resource: &Resource) -> bool {
 }
 
 fn api_version(resource: &Resource) -> String {
-    if resource.group.is_empty() {
-        resource.version.to_owned()
-    } else {
-        format!("{}/{}", resource.group, resource.version)
-    }
+    schema::api_version(resource.group, resource.version)
 }
 
 /// The object of a literal.
