@@ -177,12 +177,16 @@ impl Cluster {
             .into_iter()
             .map(|mut stream| {
                 tokio::spawn(async move {
-                    for _ in 0..changes {
-                        while !matches!(
-                            stream.next().await,
-                            Some(Ok(WatchEvent::Modified(_))) | None
-                        ) {}
+                    let mut seen = 0;
+                    while seen < changes {
+                        match stream.next().await {
+                            Some(Ok(WatchEvent::Modified(_))) => seen += 1,
+                            Some(Ok(_)) => {}
+                            Some(Err(error)) => return Err(error.to_string()),
+                            None => return Err("a watch ended".to_owned()),
+                        }
                     }
+                    Ok(())
                 })
             })
             .collect();
@@ -193,7 +197,7 @@ impl Cluster {
                 .await?;
         }
         for reader in readers {
-            reader.await?;
+            reader.await??;
         }
         let spent = self.process.cpu()?.saturating_sub(cpu);
         Ok(Watch {

@@ -101,8 +101,13 @@ fn parse(source: &str, text: &str) -> Result<Vec<Manifest>, Failure> {
         legacy_octal_numbers: true,
         strict_booleans: false,
     };
-    let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options)
-        .map_err(|error| Failure::new(format!("{source} is not a YAML manifest: {error}")))?;
+    let documents: Vec<Value> =
+        serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
+            Failure::new(format!(
+                "{source} is not a YAML manifest: {}",
+                for_people(&error.to_string())
+            ))
+        })?;
     let mut manifests = Vec::new();
     for document in documents {
         if document.is_null() {
@@ -119,6 +124,16 @@ fn parse(source: &str, text: &str) -> Result<Vec<Manifest>, Failure> {
         }
     }
     Ok(manifests)
+}
+
+/// The parser's message in one line, without its advice, which is for programmers.
+fn for_people(message: &str) -> &str {
+    let message = message.lines().next().unwrap_or(message);
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    message
+        .split(", set DuplicateKeyPolicy")
+        .next()
+        .unwrap_or(message)
 }
 
 fn manifest(source: &str, body: Value) -> Result<Manifest, Failure> {
@@ -282,7 +297,9 @@ mod tests {
         let failure = parse("m.yaml", "apiVersion: v1\nkind: Pod\nkind: Secret\n").unwrap_err();
         let text = format!("{failure:?}");
         assert!(
-            text.contains("m.yaml") && text.contains("duplicate"),
+            text.contains("m.yaml")
+                && text.contains("line 3")
+                && text.contains("duplicate mapping key: kind\""),
             "{text}"
         );
     }

@@ -26,7 +26,9 @@ pub fn decode_yaml(ty: Type, body: &[u8], validation: FieldValidation) -> Result
         unrecognized(
             ty,
             body,
-            format!("error converting YAML to JSON: yaml: {error}"),
+            // Without the parser's advice to programmers.
+            format!("error converting YAML to JSON: yaml: {error}")
+                .replace(", set DuplicateKeyPolicy in Options if acceptable", ""),
         )
     })?;
     let json = serde_json::to_vec(&value).map_err(Status::internal)?;
@@ -73,5 +75,6 @@ mod tests {
         let refused = decode("data:\n  a: x\n  a: y\n").unwrap_err();
         assert_eq!(refused.code, http::StatusCode::BAD_REQUEST);
         assert!(refused.message.contains("line 3"), "{}", refused.message);
+        assert!(!refused.message.contains("Options"), "{}", refused.message);
     }
 }
