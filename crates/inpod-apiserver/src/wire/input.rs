@@ -1,5 +1,7 @@
 //! Request bodies, read up to a limit and decoded by their Content-Type.
 
+use std::time::Duration;
+
 use bytes::{Buf, Bytes};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
@@ -26,15 +28,25 @@ enum Format {
     Protobuf,
 }
 
+/// How long a body may take, as kube-apiserver's `--request-timeout`: a client that stalls must not hold its place for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Reads the whole body.
 ///
 /// # Errors
-/// 413 where it is longer than 3 MiB; 400 where it breaks off.
+/// 413 where it is longer than 3 MiB; 400 where it breaks off; 504 where it takes longer than [`PATIENCE`].
 pub(super) async fn read<B>(body: B) -> Result<Bytes, Status>
 where
     B: http_body::Body<Data: Buf, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
-    match Limited::new(body, LIMIT).collect().await {
+    let Ok(read) = tokio::time::timeout(PATIENCE, Limited::new(body, LIMIT).collect()).await else {
+        return Err(Status::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            Reason::Timeout,
+            "Timeout: request did not complete within the allotted timeout",
+        ));
+    };
+    match read {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(Status::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -297,6 +309,16 @@ mod tests {
             kind: kind.to_owned(),
             api_version: api_version.to_owned(),
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stalls_ends_its_request() {
+        let never =
+            futures_util::stream::pending::<Result<http_body::Frame<Bytes>, std::io::Error>>();
+        let refused = read(http_body_util::StreamBody::new(never))
+            .await
+            .unwrap_err();
+        assert_eq!(refused.code, StatusCode::GATEWAY_TIMEOUT);
     }
 
     #[test]
