@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -44,6 +45,7 @@ fn main() {
         ),
         trial("sigterm_to_inpod_reaches_the_command", &[Sandbox], sigterm),
         trial("ctrl_c_reaches_the_command_once", pty, ctrl_c),
+        trial("a_terminal_that_goes_away_ends_the_command", pty, hangup),
         trial(
             "ctrl_z_and_fg_work_in_an_interactive_shell",
             pty,
@@ -265,6 +267,8 @@ impl Terminal {
             .into();
         let child = Command::new("setsid")
             .args(["--ctty", "--wait"])
+            // Whoever started the tests in the background ignores them.
+            .args(["env", "--default-signal=INT,QUIT"])
             .args(command)
             .env("PS1", "$ ")
             .env("TERM", "dumb")
@@ -335,6 +339,19 @@ fn ctrl_c() -> Result<(), Failed> {
     equal(rest.contains("INT"), false)
 }
 
+/// As leader of the session, inpod alone is told.
+fn hangup() -> Result<(), Failed> {
+    let script = "echo ready; exec sleep 1000.1875";
+    let mut terminal = Terminal::open(&[path(inpod()), "run", "--", "sh", "-c", script])?;
+    terminal.shows("ready")?;
+    let Terminal {
+        master, mut child, ..
+    } = terminal;
+    drop(master);
+    equal(wait(&mut child)?.signal(), Some(Signal::SIGHUP as i32))?;
+    equal(marked("1000.1875"), Vec::<i32>::new())
+}
+
 fn job_control_inside() -> Result<(), Failed> {
     let mut terminal = Terminal::open(&[
         path(inpod()),
@@ -374,9 +391,12 @@ fn job_control_outside() -> Result<(), Failed> {
     terminal.shows("started")?;
     terminal.type_("\x1a")?;
     terminal.shows("Stopped")?;
+    terminal.shows("$ ")?;
     terminal.type_("fg\n")?;
     terminal.shows("exec sleep 1000")?;
     terminal.type_("\x03")?;
+    // The terminal drops what was typed before the interrupt was handled.
+    terminal.shows("$ ")?;
     terminal.type_("echo status-$?\n")?;
     terminal.shows("status-130")?;
     // The shell has its terminal back after a program that took it.

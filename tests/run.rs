@@ -380,7 +380,11 @@ fn interrupted_start() -> Result<(), Failed> {
         nix::sys::signal::Signal::SIGINT,
         nix::sys::signal::Signal::SIGTERM,
     ] {
-        let mut child = inpod_command(&["run", "--kubeconfig"])
+        // Whoever started the tests in the background ignores SIGINT.
+        let mut child = std::process::Command::new("env")
+            .arg("--default-signal=INT")
+            .arg(inpod_tests::inpod())
+            .args(["run", "--kubeconfig"])
             .arg(kubeconfig.path())
             .args(["--", "true"])
             .spawn()?;

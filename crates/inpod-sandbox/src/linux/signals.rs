@@ -64,7 +64,16 @@ impl SignalMask {
 /// in the sandbox included, by itself; so does what a process inside sends to its group.
 pub(super) fn is_for_the_process(info: &siginfo) -> bool {
     // SI_USER, SI_QUEUE, SI_TKILL and their like are not positive; SI_KERNEL is.
-    info.ssi_code <= 0 && !is_inside(info.ssi_pid)
+    if info.ssi_code <= 0 {
+        !is_inside(info.ssi_pid)
+    } else {
+        // A terminal that goes away tells the leader of its session alone.
+        info.ssi_signo.cast_signed() == Signal::SIGHUP as i32 && leads_its_session()
+    }
+}
+
+fn leads_its_session() -> bool {
+    nix::unistd::getsid(None).is_ok_and(|session| session == nix::unistd::getpid())
 }
 
 /// A process of another PID namespace than ours that we can see is a descendant's.

@@ -50,6 +50,8 @@ impl Terminal {
         let mut session = Command::new("setsid");
         session
             .args(["--ctty", "--wait"])
+            // Whoever started the tests in the background ignores them.
+            .args(["env", "--default-signal=INT,QUIT"])
             .arg(program.get_program())
             .args(program.get_args());
         session.env("PS1", "prompt> ").env("TERM", "dumb");
