@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds client-go's own in-cluster example, unmodified, and runs it as if in a Pod until its first round is done.
 #
-#   sh examples/1-official-clients/go/in-cluster.sh
+#   sh examples/1-official-clients/go/in-cluster.sh      # with inpod on PATH, or INPOD=path/of/inpod
 set -eu
 
 version=${CLIENT_GO_VERSION:-v0.37.2}

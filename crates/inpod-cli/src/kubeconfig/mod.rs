@@ -26,9 +26,9 @@ pub(crate) enum Error {
     #[error("there is no kubeconfig: {} not found; set KUBECONFIG or say --kubeconfig FILE", list(.0))]
     NoFile(Vec<PathBuf>),
     #[error(
-        "no context is chosen in {}: say --context NAME, one of {}",
+        "no context is chosen in {}: {}",
         list(files),
-        names(contexts)
+        if contexts.is_empty() { "it has none".to_owned() } else { format!("say --context NAME, one of {}", names(contexts)) }
     )]
     NoCurrentContext {
         files: Vec<PathBuf>,

@@ -15,6 +15,9 @@ use crate::failure::Failure;
 /// What a kubelet asks for: an hour and the seven seconds by which the API server tells its requests from others'.
 const KUBELET_SECONDS: u64 = 3607;
 
+/// The shortest life that a real API server gives a token.
+const SHORTEST_REAL: u64 = 600;
+
 /// A kubelet renews a token after a day even where it would live longer.
 const OLDEST: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -70,8 +73,20 @@ impl Request {
 
     pub(super) async fn send(&self, client: &Client) -> Result<Token, Failure> {
         let issued = SystemTime::now();
-        let answer: Answer = client.create(&self.path, &self.body).await?;
-        Ok(answer.token(issued, self.seconds))
+        let answer: Result<Answer, inpod::Error> = client.create(&self.path, &self.body).await;
+        match answer {
+            Ok(answer) => Ok(answer.token(issued, self.seconds)),
+            Err(inpod::Error::Api(status))
+                if status.code == 422 && self.seconds < SHORTEST_REAL =>
+            {
+                Err(Failure::new(format!(
+                    "the cluster refuses a token of {} seconds: {status} (a real one allows no less than {SHORTEST_REAL}; \
+                 `inpod cluster --token-ttl SECONDS` does)",
+                    self.seconds
+                )))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
