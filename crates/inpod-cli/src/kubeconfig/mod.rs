@@ -25,11 +25,7 @@ pub(crate) enum Error {
     Parse { path: PathBuf, at: String },
     #[error("there is no kubeconfig: {} not found; set KUBECONFIG or say --kubeconfig FILE", list(.0))]
     NoFile(Vec<PathBuf>),
-    #[error(
-        "no context is chosen in {}: {}",
-        list(files),
-        if contexts.is_empty() { "it has none".to_owned() } else { format!("say --context NAME, one of {}", names(contexts)) }
-    )]
+    #[error("no context is chosen in {}: {}", list(files), choice(contexts))]
     NoCurrentContext {
         files: Vec<PathBuf>,
         contexts: Vec<String>,
@@ -318,6 +314,15 @@ fn list(paths: &[PathBuf]) -> String {
     paths.join(", ")
 }
 
+/// What to say where nothing is chosen.
+fn choice(contexts: &[String]) -> String {
+    if contexts.is_empty() {
+        "it has none".to_owned()
+    } else {
+        format!("say --context NAME, one of {}", names(contexts))
+    }
+}
+
 fn names(names: &[String]) -> String {
     match names {
         [] => "none".to_owned(),
@@ -453,7 +458,9 @@ users:
         assert!(error.contains("no context \"test\""), "{error}");
         assert!(error.contains("dev, prod"), "{error}");
         let error = loaded("contexts: []", None).unwrap_err();
-        assert!(error.contains("--context"), "{error}");
+        assert!(error.contains("it has none"), "{error}");
+        let error = loaded("contexts: [{name: dev, context: {cluster: c}}]", None).unwrap_err();
+        assert!(error.contains("--context NAME, one of dev"), "{error}");
         let error = load(&[PathBuf::from("/nowhere/config")], None).expect_err("no file");
         assert!(error.to_string().contains("/nowhere/config"));
     }

@@ -51,7 +51,7 @@ impl Terminal {
         session
             .args(["--ctty", "--wait"])
             // Whoever started the tests in the background ignores them.
-            .args(["env", "--default-signal=INT,QUIT"])
+            .args(["env", "--default-signal=INT,QUIT,HUP"])
             .arg(program.get_program())
             .args(program.get_args());
         session.env("PS1", "prompt> ").env("TERM", "dumb");
