@@ -24,7 +24,7 @@ pub struct Status {
 /// `meta/v1` `StatusReason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-#[allow(
+#[expect(
     missing_docs,
     reason = "the names are the reasons of meta/v1 and say what they mean"
 )]
@@ -292,7 +292,7 @@ fn qualified(group: &str, resource: &str) -> String {
     }
 }
 
-#[allow(
+#[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"
 )]
