@@ -5,6 +5,8 @@
 //! inpod run --cluster-role view -- target/debug/inpod-example
 //! ```
 
+use std::process::ExitCode;
+
 use inpod::{Client, Config, Error, List};
 use serde::Deserialize;
 
@@ -21,8 +23,19 @@ struct Metadata {
 }
 
 #[tokio::main(flavor = "current_thread")]
+#[expect(clippy::print_stderr, reason = "a person reads it")]
+async fn main() -> ExitCode {
+    match count_pods().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 #[expect(clippy::print_stdout, reason = "it is what the example is for")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn count_pods() -> Result<(), Error> {
     let client = Client::new(Config::in_cluster()?)?;
 
     let pods: List<Pod> = client.list("/api/v1/pods").await?;
@@ -39,7 +52,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Err(Error::Api(status)) if status.code == 404 => {
             println!("Pod example-xxxxx not found in default namespace");
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(error),
     }
     Ok(())
 }
