@@ -1,6 +1,7 @@
 //! Chores of the project, `cargo xtask NAME`.
 
 mod bench;
+mod cargo;
 mod tables;
 
 use std::process::ExitCode;
@@ -22,17 +23,30 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// A real control plane on loopback, one a checkout: up, down, kubeconfig, program NAME.
+    #[command(disable_help_flag = true)]
+    Real(Rest),
     /// Measures the embedded cluster and `inpod run`, built for release; takes about a minute.
     Bench,
+}
+
+/// What another program of the workspace reads.
+#[derive(clap::Args)]
+struct Rest {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
         Chore::Tables { check } => tables::run(check).map_err(|error| error.to_string()),
+        Chore::Real(rest) => cargo::run("inpod-real", &rest.arguments),
         Chore::Bench => bench::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        // What the other program said is enough.
+        Err(error) if error.is_empty() => ExitCode::FAILURE,
         Err(error) => {
             #[expect(clippy::print_stderr, reason = "a chore talks to its caller")]
             {

@@ -12,5 +12,8 @@ fn outside_a_pod_the_example_says_so_and_fails() {
         .expect("the example starts");
     assert!(!output.status.success());
     let message = String::from_utf8_lossy(&output.stderr);
-    assert!(message.contains("KUBERNETES_SERVICE_HOST is not set"), "{message}");
+    assert!(
+        message.contains("KUBERNETES_SERVICE_HOST is not set"),
+        "{message}"
+    );
 }
