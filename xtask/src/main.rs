@@ -23,6 +23,9 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Every behaviour case against the real API server and the embedded one.
+    #[command(disable_help_flag = true)]
+    Conform(Rest),
     /// A real control plane on loopback, one a checkout: up, down, kubeconfig, program NAME.
     #[command(disable_help_flag = true)]
     Real(Rest),
@@ -40,6 +43,7 @@ struct Rest {
 fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
         Chore::Tables { check } => tables::run(check).map_err(|error| error.to_string()),
+        Chore::Conform(rest) => cargo::run("inpod-behaviour", &rest.arguments),
         Chore::Real(rest) => cargo::run("inpod-real", &rest.arguments),
         Chore::Bench => bench::run(),
     };

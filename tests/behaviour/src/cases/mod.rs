@@ -1,0 +1,10 @@
+//! The cases, by area. A case that a bug taught is added here first.
+
+mod objects;
+
+use crate::Case;
+
+/// All of them.
+pub fn all() -> impl Iterator<Item = &'static Case> {
+    [objects::CASES].into_iter().flatten()
+}

@@ -1,0 +1,296 @@
+//! What differs from run to run, replaced: by a number in the order of first appearance over the whole case, so that what was equal
+//! stays equal, and what differed stays different.
+
+use std::net::SocketAddr;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+use serde_json::{Map, Value};
+
+macro_rules! regex {
+    ($text:expr) => {
+        LazyLock::new(|| Regex::new($text).expect("a constant that every test uses"))
+    };
+}
+
+/// Values that a session knows to be its own, and what stands for them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    /// The longest first, so that none is replaced within another.
+    hidden: Vec<(String, String)>,
+    generated: usize,
+    tokens: usize,
+    continues: usize,
+}
+
+/// What is left of a case's steps once everything of one run is out, and the orders that the replaced had.
+#[derive(Debug, Default)]
+pub(crate) struct Normal {
+    pub(crate) steps: Vec<Value>,
+    /// For each distinct resourceVersion of an object, in order of first appearance, how many others are lower.
+    pub(crate) versions: Vec<usize>,
+    /// For each resourceVersion of a list or a bookmark, how many of the objects' are not higher. Beyond that they are anybody's:
+    /// the rest of a cluster writes too.
+    pub(crate) collections: Vec<usize>,
+    /// Each time that was told, in seconds after the first.
+    pub(crate) times: Vec<i64>,
+}
+
+impl Known {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        let mut known = Self::default();
+        known.hide(&address.to_string(), "‹address›");
+        known
+    }
+
+    pub(crate) fn hide(&mut self, value: &str, placeholder: &str) {
+        if value.is_empty() || self.hidden.iter().any(|(other, _)| other == value) {
+            return;
+        }
+        let at = self
+            .hidden
+            .partition_point(|(other, _)| other.len() >= value.len());
+        self.hidden
+            .insert(at, (value.to_owned(), placeholder.to_owned()));
+    }
+
+    /// Finds the values that are random by their place: generated names, continue tokens, service-account tokens.
+    pub(crate) fn learn(&mut self, value: &Value) {
+        match value {
+            Value::Array(values) => values.iter().for_each(|value| self.learn(value)),
+            Value::Object(map) => {
+                self.learn_name(map);
+                for (key, value) in map {
+                    match value {
+                        Value::String(text) => self.learn_text(key, text),
+                        _ => self.learn(value),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn learn_name(&mut self, metadata: &Map<String, Value>) {
+        let text = |key| metadata.get(key).and_then(Value::as_str);
+        let (Some(prefix), Some(name)) = (text("generateName"), text("name")) else {
+            return;
+        };
+        if name.starts_with(prefix) && !self.hidden.iter().any(|(other, _)| other == name) {
+            self.generated += 1;
+            self.hide(name, &format!("{prefix}‹{}›", self.generated));
+        }
+    }
+
+    fn learn_text(&mut self, key: &str, text: &str) {
+        let known = self.hidden.iter().any(|(other, _)| other == text);
+        if known || text.is_empty() {
+            return;
+        }
+        if key == "continue" {
+            self.continues += 1;
+            self.hide(text, &format!("‹continue-{}›", self.continues));
+        } else if key == "token" && text.split('.').count() == 3 && text.starts_with("eyJ") {
+            self.tokens += 1;
+            self.hide(text, &format!("‹token-{}›", self.tokens));
+        } else if key == "name" && VOLUME.is_match(text) {
+            self.generated += 1;
+            self.hide(text, &format!("kube-api-access-‹{}›", self.generated));
+        }
+    }
+}
+
+/// Replaces all of it.
+pub(crate) fn normal(steps: Vec<Value>, mut known: Known) -> Normal {
+    for step in &steps {
+        known.learn(step);
+    }
+    let mut pass = Pass {
+        known,
+        ..Pass::default()
+    };
+    for step in &steps {
+        pass.number_versions(step, Place::Anywhere);
+    }
+    let steps = steps
+        .into_iter()
+        .map(|step| pass.replace(step, Place::Anywhere))
+        .collect();
+    let first = pass.times.first().copied().unwrap_or_default();
+    Normal {
+        steps,
+        versions: ranks(&pass.versions),
+        collections: pass
+            .collections
+            .iter()
+            .map(|at| pass.versions.iter().filter(|other| *other <= at).count())
+            .collect(),
+        times: pass.times.iter().map(|time| time - first).collect(),
+    }
+}
+
+#[derive(Default)]
+struct Pass {
+    known: Known,
+    uids: Vec<String>,
+    /// Of objects, by first appearance.
+    versions: Vec<u64>,
+    collections: Vec<u64>,
+    /// In seconds since 1970.
+    times: Vec<i64>,
+}
+
+static UID: LazyLock<Regex> =
+    regex!(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}");
+static TIME: LazyLock<Regex> = regex!(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z");
+static CERTIFICATE: LazyLock<Regex> =
+    regex!(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\n]*-----END CERTIFICATE-----");
+/// Where messages and queries name a resourceVersion.
+static VERSION: LazyLock<Regex> = regex!(
+    r"(?P<before>(?i:resource ?version)[^0-9]{0,24}|current: |precondition: |meta: |\d \()(?P<number>\d+)"
+);
+static VOLUME: LazyLock<Regex> = regex!(r"^kube-api-access-[a-z0-9]{5}$");
+
+/// Where a value stands, as far as it decides whose resourceVersion one is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Anywhere,
+    /// A list's or a bookmark's metadata: its version is no object's.
+    CollectionMetadata,
+    /// The object of a bookmark.
+    Bookmark,
+}
+
+impl Place {
+    fn within(self, map: &Map<String, Value>, key: &str) -> Self {
+        let is = |key: &str, value: &str| map.get(key).is_some_and(|other| other == value);
+        match key {
+            "metadata" if self == Self::Bookmark => Self::CollectionMetadata,
+            // A list, or a Table of one.
+            "metadata" if map.contains_key("items") || is("kind", "Table") => {
+                Self::CollectionMetadata
+            }
+            "object" if is("type", "BOOKMARK") => Self::Bookmark,
+            _ => Self::Anywhere,
+        }
+    }
+}
+
+impl Pass {
+    /// Before any text is replaced: one may name a version that only appears later.
+    fn number_versions(&mut self, value: &Value, place: Place) {
+        match value {
+            Value::Array(values) => {
+                for value in values {
+                    self.number_versions(value, Place::Anywhere);
+                }
+            }
+            Value::Object(map) => {
+                for (key, value) in map {
+                    if let Some(version) = version(key, value) {
+                        let of_object = place != Place::CollectionMetadata;
+                        if of_object && !self.versions.contains(&version) {
+                            self.versions.push(version);
+                        }
+                    }
+                    self.number_versions(value, place.within(map, key));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn replace(&mut self, value: Value, place: Place) -> Value {
+        match value {
+            Value::String(text) => self.text(&text).into(),
+            Value::Array(values) => values
+                .into_iter()
+                .map(|value| self.replace(value, Place::Anywhere))
+                .collect(),
+            Value::Object(map) => {
+                let places: Vec<_> = map.keys().map(|key| place.within(&map, key)).collect();
+                map.into_iter()
+                    .zip(places)
+                    .map(|((key, value), within)| {
+                        let value = match version(&key, &value) {
+                            Some(version) if place == Place::CollectionMetadata => {
+                                self.collections.push(version);
+                                "‹version›".into()
+                            }
+                            Some(version) => self.version(version).into(),
+                            None => self.replace(value, within),
+                        };
+                        (self.text(&key), value)
+                    })
+                    .collect::<Map<_, _>>()
+                    .into()
+            }
+            other => other,
+        }
+    }
+
+    fn version(&self, version: u64) -> String {
+        match self.versions.iter().position(|other| *other == version) {
+            Some(index) => format!("‹version-{}›", index + 1),
+            None => version.to_string(),
+        }
+    }
+
+    fn text(&mut self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (value, placeholder) in &self.known.hidden {
+            if text.contains(value.as_str()) {
+                text = text.replace(value.as_str(), placeholder);
+            }
+        }
+        let text = CERTIFICATE.replace_all(&text, "‹certificate›");
+        let text = UID.replace_all(&text, |found: &Captures<'_>| {
+            let uid = &found[0];
+            let known = self.uids.iter().position(|other| other == uid);
+            let index = known.unwrap_or_else(|| {
+                self.uids.push(uid.to_owned());
+                self.uids.len() - 1
+            });
+            format!("‹uid-{}›", index + 1)
+        });
+        let text = TIME.replace_all(&text, |found: &Captures<'_>| {
+            self.times.push(seconds(&found[0]));
+            match found.get(1) {
+                None => "‹time›",
+                Some(_) => "‹microtime›",
+            }
+        });
+        VERSION
+            .replace_all(&text, |found: &Captures<'_>| {
+                let before = &found["before"];
+                let number = found["number"].parse().unwrap_or_default();
+                let shown = self.version(number);
+                // The server's newest is anybody's.
+                if !shown.starts_with('‹') && (before == "current: " || before.ends_with('(')) {
+                    return format!("{before}‹version›");
+                }
+                format!("{before}{shown}")
+            })
+            .into_owned()
+    }
+}
+
+/// A resourceVersion that is one: neither "" nor "0", which have meanings of their own, nor something else.
+fn version(key: &str, value: &Value) -> Option<u64> {
+    if key != "resourceVersion" {
+        return None;
+    }
+    value.as_str()?.parse().ok().filter(|version| *version > 0)
+}
+
+fn ranks(versions: &[u64]) -> Vec<usize> {
+    versions
+        .iter()
+        .map(|version| versions.iter().filter(|other| *other < version).count())
+        .collect()
+}
+
+fn seconds(time: &str) -> i64 {
+    time.parse::<jiff::Timestamp>()
+        .map_or(0, jiff::Timestamp::as_second)
+}
