@@ -4,11 +4,13 @@
 //! |---|---|
 //! | resources, verbs, short names, group versions | `k8s.io/kubernetes` `api/discovery/*.json` |
 //! | types, fields, their order, `omitempty` and protobuf numbers | the struct tags of `k8s.io/api` and `k8s.io/apimachinery` |
+//! | which lists are sets or maps, which structs are atomic | `k8s.io/kubernetes` `api/openapi-spec/v3/*.json` |
 //! | default roles and bindings | `k8s.io/kubernetes` `plugin/pkg/auth/authorizer/rbac/bootstrappolicy/testdata` |
 
 mod discovery;
 mod go;
 mod modules;
+mod openapi;
 mod roles;
 mod served;
 mod types;

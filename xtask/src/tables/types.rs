@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::go::{Body, GoField, Package};
 use super::modules::Modules;
+use super::openapi::OpenApi;
 use super::{HEADER, Result, Table};
 
 const META: &str = "k8s.io/apimachinery/pkg/apis/meta/v1";
@@ -44,6 +45,7 @@ pub(super) fn generate(
 ) -> Result<Vec<Table>> {
     let mut generator = Generator {
         modules,
+        openapi: OpenApi::read(modules)?,
         packages: BTreeMap::new(),
         wrapped: BTreeMap::new(),
         files: BTreeMap::new(),
@@ -65,6 +67,7 @@ pub(super) fn generate(
 
 struct Generator<'a> {
     modules: &'a Modules,
+    openapi: OpenApi,
     packages: BTreeMap<String, Package>,
     /// By package: the messages of its `generated.proto`.
     wrapped: BTreeMap<String, BTreeSet<String>>,
@@ -170,8 +173,13 @@ impl Generator<'_> {
         self.rows(&mut rows, path, name, &mut Vec::new())?;
         self.uses(path, "GoType");
         self.uses(path, "structure");
+        let atomic = if self.openapi.is_atomic(path, ty) {
+            ".atomic()"
+        } else {
+            ""
+        };
         let row = format!(
-            "pub(in crate::schema) static {}: GoType = structure({:?}, &[\n{rows}]);\n",
+            "pub(in crate::schema) static {}: GoType = structure({:?}, &[\n{rows}]){atomic};\n",
             screaming(ty),
             go_name(path, ty),
         );
@@ -241,6 +249,7 @@ impl Generator<'_> {
         if !within.is_empty() {
             write!(rows, ".within(&{within:?})")?;
         }
+        rows.push_str(&self.openapi.merge(&owner.0, &owner.1, &field.json)?);
         rows.push_str(",\n");
         Ok(())
     }

@@ -11,6 +11,9 @@ pub(crate) struct GoType {
     /// As Go's reflection spells it, which is how its decoder's errors do: `v1.PodSpec`, `[]v1.Container`.
     pub(crate) go: &'static str,
     pub(crate) shape: Shape,
+    /// Whether values of this struct have one owner, whatever their fields: `+structType=atomic`.
+    #[expect(dead_code, reason = "managedFields will ask")]
+    pub(crate) atomic: bool,
 }
 
 /// How the values of a type are encoded.
@@ -48,6 +51,23 @@ pub(crate) struct Field {
     /// The embedded structs that it lies in, outermost first, with their protobuf numbers: JSON knows nothing of them, in
     /// protobuf they are messages.
     pub(crate) within: &'static [(&'static str, u16)],
+    #[expect(dead_code, reason = "managedFields will ask")]
+    pub(crate) merge: Merge,
+}
+
+/// What of a field's value has owners of its own in `managedFields`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Merge {
+    /// The members of a map or a struct, unless its type is atomic; no item of a list.
+    Default,
+    /// Nothing: the value has one owner.
+    Atomic,
+    /// The members of a map or a struct, even if its type is atomic.
+    Granular,
+    /// Each item of a list of scalars.
+    Set,
+    /// Each item of a list, by the fields that tell it from the others, each with what stands for it where it is left out.
+    Keyed(&'static [(&'static str, Option<&'static str>)]),
 }
 
 /// What is written for a field that is not set or is empty.
@@ -67,7 +87,7 @@ pub(crate) enum Presence {
 
 macro_rules! constants {
     ($($name:ident = $go:literal $shape:ident;)*) => {
-        $(pub(super) static $name: GoType = GoType { go: $go, shape: Shape::$shape };)*
+        $(pub(super) static $name: GoType = GoType { go: $go, shape: Shape::$shape, atomic: false };)*
     };
 }
 
@@ -93,28 +113,23 @@ pub(super) const API_VERSION: Field =
     omitempty("apiVersion", 0, &STRING).within(&[("TypeMeta", 0)]);
 
 pub(super) const fn structure(go: &'static str, fields: &'static [Field]) -> GoType {
-    let shape = Shape::Struct(fields);
-    GoType { go, shape }
+    GoType::new(go, Shape::Struct(fields))
 }
 
 pub(super) const fn string(go: &'static str) -> GoType {
-    let shape = Shape::String;
-    GoType { go, shape }
+    GoType::new(go, Shape::String)
 }
 
 pub(super) const fn list(go: &'static str, element: &'static GoType) -> GoType {
-    let shape = Shape::List(element);
-    GoType { go, shape }
+    GoType::new(go, Shape::List(element))
 }
 
 pub(super) const fn items(go: &'static str, element: &'static GoType) -> GoType {
-    let shape = Shape::Items(element);
-    GoType { go, shape }
+    GoType::new(go, Shape::Items(element))
 }
 
 pub(super) const fn map(go: &'static str, value: &'static GoType) -> GoType {
-    let shape = Shape::Map(value);
-    GoType { go, shape }
+    GoType::new(go, Shape::Map(value))
 }
 
 pub(super) const fn always(json: &'static str, number: u16, ty: &'static GoType) -> Field {
@@ -139,22 +154,53 @@ pub(super) const fn omitzero(json: &'static str, number: u16, ty: &'static GoTyp
 
 impl Field {
     const fn new(json: &'static str, number: u16, presence: Presence, ty: &'static GoType) -> Self {
-        let within = &[];
+        let (within, merge): (&[_], _) = (&[], Merge::Default);
         Self {
             json,
             number,
             presence,
             ty,
             within,
+            merge,
         }
     }
 
     pub(super) const fn within(self, within: &'static [(&'static str, u16)]) -> Self {
         Self { within, ..self }
     }
+
+    pub(super) const fn atomic(self) -> Self {
+        let merge = Merge::Atomic;
+        Self { merge, ..self }
+    }
+
+    pub(super) const fn granular(self) -> Self {
+        let merge = Merge::Granular;
+        Self { merge, ..self }
+    }
+
+    pub(super) const fn set(self) -> Self {
+        let merge = Merge::Set;
+        Self { merge, ..self }
+    }
+
+    pub(super) const fn keyed(self, keys: &'static [(&'static str, Option<&'static str>)]) -> Self {
+        let merge = Merge::Keyed(keys);
+        Self { merge, ..self }
+    }
 }
 
 impl GoType {
+    const fn new(go: &'static str, shape: Shape) -> Self {
+        let atomic = false;
+        Self { go, shape, atomic }
+    }
+
+    pub(super) const fn atomic(self) -> Self {
+        let atomic = true;
+        Self { atomic, ..self }
+    }
+
     /// The name without its package: `Pod` of `v1.Pod`.
     pub(crate) fn name(&self) -> &'static str {
         self.go.rsplit('.').next().unwrap_or(self.go)

@@ -32,7 +32,7 @@ pub(in crate::schema) static MATCH_RESOURCES: GoType = structure("v1.MatchResour
     omitempty("resourceRules", 3, &list("[]v1.NamedRuleWithOperations", &NAMED_RULE_WITH_OPERATIONS)),
     omitempty("excludeResourceRules", 4, &list("[]v1.NamedRuleWithOperations", &NAMED_RULE_WITH_OPERATIONS)),
     optional("matchPolicy", 7, &string("v1.MatchPolicyType")),
-]);
+]).atomic();
 
 pub(in crate::schema) static MUTATING_ADMISSION_POLICY: GoType = structure("v1.MutatingAdmissionPolicy", &[
     KIND,
@@ -74,7 +74,7 @@ pub(in crate::schema) static MUTATING_ADMISSION_POLICY_SPEC: GoType = structure(
     omitempty("variables", 3, &list("[]v1.Variable", &VARIABLE)),
     omitempty("mutations", 4, &list("[]v1.Mutation", &MUTATION)),
     optional("failurePolicy", 5, &string("v1.FailurePolicyType")),
-    omitempty("matchConditions", 6, &list("[]v1.MatchCondition", &MATCH_CONDITION)),
+    omitempty("matchConditions", 6, &list("[]v1.MatchCondition", &MATCH_CONDITION)).keyed(&[("name", None)]),
     omitempty("reinvocationPolicy", 7, &string("v1.ReinvocationPolicyType")),
 ]);
 
@@ -90,14 +90,14 @@ pub(in crate::schema) static MUTATING_WEBHOOK: GoType = structure("v1.MutatingWe
     optional("timeoutSeconds", 7, &INT32),
     always("admissionReviewVersions", 8, &list("[]string", &STRING)),
     optional("reinvocationPolicy", 10, &string("v1.ReinvocationPolicyType")),
-    omitempty("matchConditions", 12, &list("[]v1.MatchCondition", &MATCH_CONDITION)),
+    omitempty("matchConditions", 12, &list("[]v1.MatchCondition", &MATCH_CONDITION)).keyed(&[("name", None)]),
 ]);
 
 pub(in crate::schema) static MUTATING_WEBHOOK_CONFIGURATION: GoType = structure("v1.MutatingWebhookConfiguration", &[
     KIND,
     API_VERSION,
     always("metadata", 1, &meta_v1::OBJECT_META),
-    omitempty("webhooks", 2, &list("[]v1.MutatingWebhook", &MUTATING_WEBHOOK)),
+    omitempty("webhooks", 2, &list("[]v1.MutatingWebhook", &MUTATING_WEBHOOK)).keyed(&[("name", None)]),
 ]);
 
 pub(in crate::schema) static MUTATING_WEBHOOK_CONFIGURATION_LIST: GoType = structure("v1.MutatingWebhookConfigurationList", &[
@@ -120,19 +120,19 @@ pub(in crate::schema) static NAMED_RULE_WITH_OPERATIONS: GoType = structure("v1.
     omitempty("apiVersions", 2, &list("[]string", &STRING)).within(&[("RuleWithOperations", 2), ("Rule", 2)]),
     omitempty("resources", 3, &list("[]string", &STRING)).within(&[("RuleWithOperations", 2), ("Rule", 2)]),
     optional("scope", 4, &string("v1.ScopeType")).within(&[("RuleWithOperations", 2), ("Rule", 2)]),
-]);
+]).atomic();
 
 pub(in crate::schema) static PARAM_KIND: GoType = structure("v1.ParamKind", &[
     omitempty("apiVersion", 1, &STRING),
     omitempty("kind", 2, &STRING),
-]);
+]).atomic();
 
 pub(in crate::schema) static PARAM_REF: GoType = structure("v1.ParamRef", &[
     omitempty("name", 1, &STRING),
     omitempty("namespace", 2, &STRING),
     optional("selector", 3, &meta_v1::LABEL_SELECTOR),
     optional("parameterNotFoundAction", 4, &string("v1.ParameterNotFoundActionType")),
-]);
+]).atomic();
 
 pub(in crate::schema) static RULE_WITH_OPERATIONS: GoType = structure("v1.RuleWithOperations", &[
     omitempty("operations", 1, &list("[]v1.OperationType", &string("v1.OperationType"))),
@@ -179,7 +179,7 @@ pub(in crate::schema) static VALIDATING_ADMISSION_POLICY_BINDING_SPEC: GoType = 
     omitempty("policyName", 1, &STRING),
     optional("paramRef", 2, &PARAM_REF),
     optional("matchResources", 3, &MATCH_RESOURCES),
-    omitempty("validationActions", 4, &list("[]v1.ValidationAction", &string("v1.ValidationAction"))),
+    omitempty("validationActions", 4, &list("[]v1.ValidationAction", &string("v1.ValidationAction"))).set(),
 ]);
 
 pub(in crate::schema) static VALIDATING_ADMISSION_POLICY_LIST: GoType = structure("v1.ValidatingAdmissionPolicyList", &[
@@ -195,14 +195,14 @@ pub(in crate::schema) static VALIDATING_ADMISSION_POLICY_SPEC: GoType = structur
     omitempty("validations", 3, &list("[]v1.Validation", &VALIDATION)),
     optional("failurePolicy", 4, &string("v1.FailurePolicyType")),
     omitempty("auditAnnotations", 5, &list("[]v1.AuditAnnotation", &AUDIT_ANNOTATION)),
-    omitempty("matchConditions", 6, &list("[]v1.MatchCondition", &MATCH_CONDITION)),
-    omitempty("variables", 7, &list("[]v1.Variable", &VARIABLE)),
+    omitempty("matchConditions", 6, &list("[]v1.MatchCondition", &MATCH_CONDITION)).keyed(&[("name", None)]),
+    omitempty("variables", 7, &list("[]v1.Variable", &VARIABLE)).keyed(&[("name", None)]),
 ]);
 
 pub(in crate::schema) static VALIDATING_ADMISSION_POLICY_STATUS: GoType = structure("v1.ValidatingAdmissionPolicyStatus", &[
     omitempty("observedGeneration", 1, &INT64),
     optional("typeChecking", 2, &TYPE_CHECKING),
-    omitempty("conditions", 3, &list("[]v1.Condition", &meta_v1::CONDITION)),
+    omitempty("conditions", 3, &list("[]v1.Condition", &meta_v1::CONDITION)).keyed(&[("type", None)]),
 ]);
 
 pub(in crate::schema) static VALIDATING_WEBHOOK: GoType = structure("v1.ValidatingWebhook", &[
@@ -216,14 +216,14 @@ pub(in crate::schema) static VALIDATING_WEBHOOK: GoType = structure("v1.Validati
     nullable("sideEffects", 6, &string("v1.SideEffectClass")),
     optional("timeoutSeconds", 7, &INT32),
     always("admissionReviewVersions", 8, &list("[]string", &STRING)),
-    omitempty("matchConditions", 11, &list("[]v1.MatchCondition", &MATCH_CONDITION)),
+    omitempty("matchConditions", 11, &list("[]v1.MatchCondition", &MATCH_CONDITION)).keyed(&[("name", None)]),
 ]);
 
 pub(in crate::schema) static VALIDATING_WEBHOOK_CONFIGURATION: GoType = structure("v1.ValidatingWebhookConfiguration", &[
     KIND,
     API_VERSION,
     always("metadata", 1, &meta_v1::OBJECT_META),
-    omitempty("webhooks", 2, &list("[]v1.ValidatingWebhook", &VALIDATING_WEBHOOK)),
+    omitempty("webhooks", 2, &list("[]v1.ValidatingWebhook", &VALIDATING_WEBHOOK)).keyed(&[("name", None)]),
 ]);
 
 pub(in crate::schema) static VALIDATING_WEBHOOK_CONFIGURATION_LIST: GoType = structure("v1.ValidatingWebhookConfigurationList", &[
@@ -243,7 +243,7 @@ pub(in crate::schema) static VALIDATION: GoType = structure("v1.Validation", &[
 pub(in crate::schema) static VARIABLE: GoType = structure("v1.Variable", &[
     always("name", 1, &STRING),
     always("expression", 2, &STRING),
-]);
+]).atomic();
 
 pub(in crate::schema) static WEBHOOK_CLIENT_CONFIG: GoType = structure("v1.WebhookClientConfig", &[
     optional("url", 3, &STRING),

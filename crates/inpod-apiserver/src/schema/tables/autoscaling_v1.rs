@@ -7,7 +7,7 @@ pub(in crate::schema) static CROSS_VERSION_OBJECT_REFERENCE: GoType = structure(
     always("kind", 1, &STRING),
     always("name", 2, &STRING),
     omitempty("apiVersion", 3, &STRING),
-]);
+]).atomic();
 
 pub(in crate::schema) static HORIZONTAL_POD_AUTOSCALER: GoType = structure("v1.HorizontalPodAutoscaler", &[
     KIND,

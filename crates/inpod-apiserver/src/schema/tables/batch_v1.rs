@@ -63,7 +63,7 @@ pub(in crate::schema) static JOB_SCHEDULING_CONFIGURATION: GoType = structure("v
     optional("schedulingPolicy", 1, &scheduling_v1alpha3::WORKLOAD_POD_GROUP_SCHEDULING_POLICY),
     optional("schedulingConstraints", 2, &scheduling_v1alpha3::WORKLOAD_POD_GROUP_SCHEDULING_CONSTRAINTS),
     optional("disruptionMode", 3, &scheduling_v1alpha3::WORKLOAD_POD_GROUP_DISRUPTION_MODE),
-    omitempty("resourceClaims", 4, &list("[]v1alpha3.WorkloadPodGroupResourceClaim", &scheduling_v1alpha3::WORKLOAD_POD_GROUP_RESOURCE_CLAIM)),
+    omitempty("resourceClaims", 4, &list("[]v1alpha3.WorkloadPodGroupResourceClaim", &scheduling_v1alpha3::WORKLOAD_POD_GROUP_RESOURCE_CLAIM)).keyed(&[("name", None)]),
 ]);
 
 pub(in crate::schema) static JOB_SPEC: GoType = structure("v1.JobSpec", &[
@@ -112,7 +112,7 @@ pub(in crate::schema) static POD_FAILURE_POLICY: GoType = structure("v1.PodFailu
 pub(in crate::schema) static POD_FAILURE_POLICY_ON_EXIT_CODES_REQUIREMENT: GoType = structure("v1.PodFailurePolicyOnExitCodesRequirement", &[
     optional("containerName", 1, &STRING),
     always("operator", 2, &string("v1.PodFailurePolicyOnExitCodesOperator")),
-    always("values", 3, &list("[]int32", &INT32)),
+    always("values", 3, &list("[]int32", &INT32)).set(),
 ]);
 
 pub(in crate::schema) static POD_FAILURE_POLICY_ON_POD_CONDITIONS_PATTERN: GoType = structure("v1.PodFailurePolicyOnPodConditionsPattern", &[
@@ -136,6 +136,6 @@ pub(in crate::schema) static SUCCESS_POLICY_RULE: GoType = structure("v1.Success
 ]);
 
 pub(in crate::schema) static UNCOUNTED_TERMINATED_PODS: GoType = structure("v1.UncountedTerminatedPods", &[
-    omitempty("succeeded", 1, &list("[]types.UID", &string("types.UID"))),
-    omitempty("failed", 2, &list("[]types.UID", &string("types.UID"))),
+    omitempty("succeeded", 1, &list("[]types.UID", &string("types.UID"))).set(),
+    omitempty("failed", 2, &list("[]types.UID", &string("types.UID"))).set(),
 ]);

@@ -39,7 +39,7 @@ pub(in crate::schema) static CERTIFICATE_SIGNING_REQUEST_SPEC: GoType = structur
 ]);
 
 pub(in crate::schema) static CERTIFICATE_SIGNING_REQUEST_STATUS: GoType = structure("v1.CertificateSigningRequestStatus", &[
-    omitempty("conditions", 1, &list("[]v1.CertificateSigningRequestCondition", &CERTIFICATE_SIGNING_REQUEST_CONDITION)),
+    omitempty("conditions", 1, &list("[]v1.CertificateSigningRequestCondition", &CERTIFICATE_SIGNING_REQUEST_CONDITION)).keyed(&[("type", None)]),
     omitempty("certificate", 2, &BYTES),
 ]);
 
@@ -91,7 +91,7 @@ pub(in crate::schema) static POD_CERTIFICATE_REQUEST_SPEC: GoType = structure("v
 ]);
 
 pub(in crate::schema) static POD_CERTIFICATE_REQUEST_STATUS: GoType = structure("v1.PodCertificateRequestStatus", &[
-    omitempty("conditions", 1, &list("[]v1.Condition", &meta_v1::CONDITION)),
+    omitempty("conditions", 1, &list("[]v1.Condition", &meta_v1::CONDITION)).keyed(&[("type", None)]),
     omitempty("certificateChain", 2, &STRING),
     optional("notBefore", 4, &TIME),
     optional("beginRefreshAt", 5, &TIME),

@@ -137,7 +137,7 @@ pub(in crate::schema) static COMPONENT_STATUS: GoType = structure("v1.ComponentS
     KIND,
     API_VERSION,
     always("metadata", 1, &meta_v1::OBJECT_META),
-    omitempty("conditions", 2, &list("[]v1.ComponentCondition", &COMPONENT_CONDITION)),
+    omitempty("conditions", 2, &list("[]v1.ComponentCondition", &COMPONENT_CONDITION)).keyed(&[("type", None)]),
 ]);
 
 pub(in crate::schema) static COMPONENT_STATUS_LIST: GoType = structure("v1.ComponentStatusList", &[
@@ -165,7 +165,7 @@ pub(in crate::schema) static CONFIG_MAP_KEY_SELECTOR: GoType = structure("v1.Con
     omitempty("name", 1, &STRING).within(&[("LocalObjectReference", 1)]),
     always("key", 2, &STRING),
     optional("optional", 3, &BOOL),
-]);
+]).atomic();
 
 pub(in crate::schema) static CONFIG_MAP_LIST: GoType = structure("v1.ConfigMapList", &[
     KIND,
@@ -202,15 +202,15 @@ pub(in crate::schema) static CONTAINER: GoType = structure("v1.Container", &[
     omitempty("command", 3, &list("[]string", &STRING)),
     omitempty("args", 4, &list("[]string", &STRING)),
     omitempty("workingDir", 5, &STRING),
-    omitempty("ports", 6, &list("[]v1.ContainerPort", &CONTAINER_PORT)),
+    omitempty("ports", 6, &list("[]v1.ContainerPort", &CONTAINER_PORT)).keyed(&[("containerPort", None), ("protocol", Some("TCP"))]),
     omitempty("envFrom", 19, &list("[]v1.EnvFromSource", &ENV_FROM_SOURCE)),
-    omitempty("env", 7, &list("[]v1.EnvVar", &ENV_VAR)),
+    omitempty("env", 7, &list("[]v1.EnvVar", &ENV_VAR)).keyed(&[("name", None)]),
     always("resources", 8, &RESOURCE_REQUIREMENTS),
     omitempty("resizePolicy", 23, &list("[]v1.ContainerResizePolicy", &CONTAINER_RESIZE_POLICY)),
     optional("restartPolicy", 24, &string("v1.ContainerRestartPolicy")),
     omitempty("restartPolicyRules", 25, &list("[]v1.ContainerRestartRule", &CONTAINER_RESTART_RULE)),
-    omitempty("volumeMounts", 9, &list("[]v1.VolumeMount", &VOLUME_MOUNT)),
-    omitempty("volumeDevices", 21, &list("[]v1.VolumeDevice", &VOLUME_DEVICE)),
+    omitempty("volumeMounts", 9, &list("[]v1.VolumeMount", &VOLUME_MOUNT)).keyed(&[("mountPath", None)]),
+    omitempty("volumeDevices", 21, &list("[]v1.VolumeDevice", &VOLUME_DEVICE)).keyed(&[("devicePath", None)]),
     optional("livenessProbe", 10, &PROBE),
     optional("readinessProbe", 11, &PROBE),
     optional("startupProbe", 22, &PROBE),
@@ -255,7 +255,7 @@ pub(in crate::schema) static CONTAINER_RESTART_RULE: GoType = structure("v1.Cont
 
 pub(in crate::schema) static CONTAINER_RESTART_RULE_ON_EXIT_CODES: GoType = structure("v1.ContainerRestartRuleOnExitCodes", &[
     omitempty("operator", 1, &string("v1.ContainerRestartRuleOnExitCodesOperator")),
-    omitempty("values", 2, &list("[]int32", &INT32)),
+    omitempty("values", 2, &list("[]int32", &INT32)).set(),
 ]);
 
 pub(in crate::schema) static CONTAINER_STATE: GoType = structure("v1.ContainerState", &[
@@ -295,9 +295,9 @@ pub(in crate::schema) static CONTAINER_STATUS: GoType = structure("v1.ContainerS
     optional("started", 9, &BOOL),
     omitempty("allocatedResources", 10, &map("v1.ResourceList", &QUANTITY)),
     optional("resources", 11, &RESOURCE_REQUIREMENTS),
-    omitempty("volumeMounts", 12, &list("[]v1.VolumeMountStatus", &VOLUME_MOUNT_STATUS)),
+    omitempty("volumeMounts", 12, &list("[]v1.VolumeMountStatus", &VOLUME_MOUNT_STATUS)).keyed(&[("mountPath", None)]),
     optional("user", 13, &CONTAINER_USER),
-    omitempty("allocatedResourcesStatus", 14, &list("[]v1.ResourceStatus", &RESOURCE_STATUS)),
+    omitempty("allocatedResourcesStatus", 14, &list("[]v1.ResourceStatus", &RESOURCE_STATUS)).keyed(&[("name", None)]),
     optional("stopSignal", 15, &string("v1.Signal")),
 ]);
 
@@ -338,14 +338,14 @@ pub(in crate::schema) static ENDPOINT_ADDRESS: GoType = structure("v1.EndpointAd
     omitempty("hostname", 3, &STRING),
     optional("nodeName", 4, &STRING),
     optional("targetRef", 2, &OBJECT_REFERENCE),
-]);
+]).atomic();
 
 pub(in crate::schema) static ENDPOINT_PORT: GoType = structure("v1.EndpointPort", &[
     omitempty("name", 1, &STRING),
     always("port", 2, &INT32),
     omitempty("protocol", 3, &string("v1.Protocol")),
     optional("appProtocol", 4, &STRING),
-]);
+]).atomic();
 
 pub(in crate::schema) static ENDPOINT_SUBSET: GoType = structure("v1.EndpointSubset", &[
     omitempty("addresses", 1, &list("[]v1.EndpointAddress", &ENDPOINT_ADDRESS)),
@@ -460,7 +460,7 @@ pub(in crate::schema) static EVENT_SOURCE: GoType = structure("v1.EventSource", 
 pub(in crate::schema) static EVICTION_RESPONDER: GoType = structure("v1.EvictionResponder", &[
     always("name", 1, &STRING),
     nullable("priority", 2, &INT32),
-]);
+]).atomic();
 
 pub(in crate::schema) static EXEC_ACTION: GoType = structure("v1.ExecAction", &[
     omitempty("command", 1, &list("[]string", &STRING)),
@@ -479,7 +479,7 @@ pub(in crate::schema) static FILE_KEY_SELECTOR: GoType = structure("v1.FileKeySe
     always("path", 2, &STRING),
     always("key", 3, &STRING),
     optional("optional", 4, &BOOL),
-]);
+]).atomic();
 
 pub(in crate::schema) static FLEX_PERSISTENT_VOLUME_SOURCE: GoType = structure("v1.FlexPersistentVolumeSource", &[
     always("driver", 1, &STRING),
@@ -665,7 +665,7 @@ pub(in crate::schema) static LOAD_BALANCER_STATUS: GoType = structure("v1.LoadBa
 
 pub(in crate::schema) static LOCAL_OBJECT_REFERENCE: GoType = structure("v1.LocalObjectReference", &[
     omitempty("name", 1, &STRING),
-]);
+]).atomic();
 
 pub(in crate::schema) static LOCAL_VOLUME_SOURCE: GoType = structure("v1.LocalVolumeSource", &[
     always("path", 1, &STRING),
@@ -712,7 +712,7 @@ pub(in crate::schema) static NAMESPACE_SPEC: GoType = structure("v1.NamespaceSpe
 
 pub(in crate::schema) static NAMESPACE_STATUS: GoType = structure("v1.NamespaceStatus", &[
     omitempty("phase", 1, &string("v1.NamespacePhase")),
-    omitempty("conditions", 2, &list("[]v1.NamespaceCondition", &NAMESPACE_CONDITION)),
+    omitempty("conditions", 2, &list("[]v1.NamespaceCondition", &NAMESPACE_CONDITION)).keyed(&[("type", None)]),
 ]);
 
 pub(in crate::schema) static NODE: GoType = structure("v1.Node", &[
@@ -746,9 +746,9 @@ pub(in crate::schema) static NODE_ALLOCATABLE_OVERHEAD_RESOURCES: GoType = struc
 
 pub(in crate::schema) static NODE_ALLOCATABLE_RESOURCE_CLAIM_STATUS: GoType = structure("v1.NodeAllocatableResourceClaimStatus", &[
     always("resourceClaimName", 1, &STRING),
-    omitempty("containers", 2, &list("[]string", &STRING)),
-    omitempty("mapping", 4, &list("[]v1.NodeAllocatableMappedResources", &NODE_ALLOCATABLE_MAPPED_RESOURCES)),
-    omitempty("overhead", 5, &list("[]v1.NodeAllocatableOverheadResources", &NODE_ALLOCATABLE_OVERHEAD_RESOURCES)),
+    omitempty("containers", 2, &list("[]string", &STRING)).set(),
+    omitempty("mapping", 4, &list("[]v1.NodeAllocatableMappedResources", &NODE_ALLOCATABLE_MAPPED_RESOURCES)).keyed(&[("name", None)]),
+    omitempty("overhead", 5, &list("[]v1.NodeAllocatableOverheadResources", &NODE_ALLOCATABLE_OVERHEAD_RESOURCES)).keyed(&[("name", None)]),
 ]);
 
 pub(in crate::schema) static NODE_CONDITION: GoType = structure("v1.NodeCondition", &[
@@ -787,7 +787,7 @@ pub(in crate::schema) static NODE_LIST: GoType = structure("v1.NodeList", &[
 ]);
 
 pub(in crate::schema) static NODE_POD_PREEMPTION_POLICY: GoType = structure("v1.NodePodPreemptionPolicy", &[
-    omitempty("disableResizePreemption", 1, &list("[]string", &STRING)),
+    omitempty("disableResizePreemption", 1, &list("[]string", &STRING)).set(),
 ]);
 
 pub(in crate::schema) static NODE_PROXY_OPTIONS: GoType = structure("v1.NodeProxyOptions", &[
@@ -808,7 +808,7 @@ pub(in crate::schema) static NODE_RUNTIME_HANDLER_FEATURES: GoType = structure("
 
 pub(in crate::schema) static NODE_SELECTOR: GoType = structure("v1.NodeSelector", &[
     always("nodeSelectorTerms", 1, &list("[]v1.NodeSelectorTerm", &NODE_SELECTOR_TERM)),
-]);
+]).atomic();
 
 pub(in crate::schema) static NODE_SELECTOR_REQUIREMENT: GoType = structure("v1.NodeSelectorRequirement", &[
     always("key", 1, &STRING),
@@ -819,11 +819,11 @@ pub(in crate::schema) static NODE_SELECTOR_REQUIREMENT: GoType = structure("v1.N
 pub(in crate::schema) static NODE_SELECTOR_TERM: GoType = structure("v1.NodeSelectorTerm", &[
     omitempty("matchExpressions", 1, &list("[]v1.NodeSelectorRequirement", &NODE_SELECTOR_REQUIREMENT)),
     omitempty("matchFields", 2, &list("[]v1.NodeSelectorRequirement", &NODE_SELECTOR_REQUIREMENT)),
-]);
+]).atomic();
 
 pub(in crate::schema) static NODE_SPEC: GoType = structure("v1.NodeSpec", &[
     omitempty("podCIDR", 1, &STRING),
-    omitempty("podCIDRs", 7, &list("[]string", &STRING)),
+    omitempty("podCIDRs", 7, &list("[]string", &STRING)).set(),
     omitempty("providerID", 3, &STRING),
     omitempty("unschedulable", 4, &BOOL),
     omitempty("taints", 5, &list("[]v1.Taint", &TAINT)),
@@ -836,8 +836,8 @@ pub(in crate::schema) static NODE_STATUS: GoType = structure("v1.NodeStatus", &[
     omitempty("capacity", 1, &map("v1.ResourceList", &QUANTITY)),
     omitempty("allocatable", 2, &map("v1.ResourceList", &QUANTITY)),
     omitempty("phase", 3, &string("v1.NodePhase")),
-    omitempty("conditions", 4, &list("[]v1.NodeCondition", &NODE_CONDITION)),
-    omitempty("addresses", 5, &list("[]v1.NodeAddress", &NODE_ADDRESS)),
+    omitempty("conditions", 4, &list("[]v1.NodeCondition", &NODE_CONDITION)).keyed(&[("type", None)]),
+    omitempty("addresses", 5, &list("[]v1.NodeAddress", &NODE_ADDRESS)).keyed(&[("type", None)]),
     always("daemonEndpoints", 6, &NODE_DAEMON_ENDPOINTS),
     always("nodeInfo", 7, &NODE_SYSTEM_INFO),
     omitempty("images", 8, &list("[]v1.ContainerImage", &CONTAINER_IMAGE)),
@@ -871,7 +871,7 @@ pub(in crate::schema) static NODE_SYSTEM_INFO: GoType = structure("v1.NodeSystem
 pub(in crate::schema) static OBJECT_FIELD_SELECTOR: GoType = structure("v1.ObjectFieldSelector", &[
     omitempty("apiVersion", 1, &STRING),
     always("fieldPath", 2, &STRING),
-]);
+]).atomic();
 
 pub(in crate::schema) static OBJECT_REFERENCE: GoType = structure("v1.ObjectReference", &[
     omitempty("kind", 1, &STRING),
@@ -881,7 +881,7 @@ pub(in crate::schema) static OBJECT_REFERENCE: GoType = structure("v1.ObjectRefe
     omitempty("apiVersion", 5, &STRING),
     omitempty("resourceVersion", 6, &STRING),
     omitempty("fieldPath", 7, &STRING),
-]);
+]).atomic();
 
 pub(in crate::schema) static PERSISTENT_VOLUME: GoType = structure("v1.PersistentVolume", &[
     KIND,
@@ -931,9 +931,9 @@ pub(in crate::schema) static PERSISTENT_VOLUME_CLAIM_STATUS: GoType = structure(
     omitempty("phase", 1, &string("v1.PersistentVolumeClaimPhase")),
     omitempty("accessModes", 2, &list("[]v1.PersistentVolumeAccessMode", &string("v1.PersistentVolumeAccessMode"))),
     omitempty("capacity", 3, &map("v1.ResourceList", &QUANTITY)),
-    omitempty("conditions", 4, &list("[]v1.PersistentVolumeClaimCondition", &PERSISTENT_VOLUME_CLAIM_CONDITION)),
+    omitempty("conditions", 4, &list("[]v1.PersistentVolumeClaimCondition", &PERSISTENT_VOLUME_CLAIM_CONDITION)).keyed(&[("type", None)]),
     omitempty("allocatedResources", 5, &map("v1.ResourceList", &QUANTITY)),
-    omitempty("allocatedResourceStatuses", 7, &map("map[v1.ResourceName]v1.ClaimResourceStatus", &string("v1.ClaimResourceStatus"))),
+    omitempty("allocatedResourceStatuses", 7, &map("map[v1.ResourceName]v1.ClaimResourceStatus", &string("v1.ClaimResourceStatus"))).granular(),
     optional("currentVolumeAttributesClassName", 8, &STRING),
     optional("modifyVolumeStatus", 9, &MODIFY_VOLUME_STATUS),
     optional("healthStatus", 10, &VOLUME_HEALTH_STATUS),
@@ -981,7 +981,7 @@ pub(in crate::schema) static PERSISTENT_VOLUME_SPEC: GoType = structure("v1.Pers
     optional("storageos", 21, &STORAGE_OS_PERSISTENT_VOLUME_SOURCE).within(&[("PersistentVolumeSource", 2)]),
     optional("csi", 22, &CSI_PERSISTENT_VOLUME_SOURCE).within(&[("PersistentVolumeSource", 2)]),
     omitempty("accessModes", 3, &list("[]v1.PersistentVolumeAccessMode", &string("v1.PersistentVolumeAccessMode"))),
-    optional("claimRef", 4, &OBJECT_REFERENCE),
+    optional("claimRef", 4, &OBJECT_REFERENCE).granular(),
     omitempty("persistentVolumeReclaimPolicy", 5, &string("v1.PersistentVolumeReclaimPolicy")),
     omitempty("storageClassName", 6, &STRING),
     omitempty("mountOptions", 7, &list("[]string", &STRING)),
@@ -1169,15 +1169,15 @@ pub(in crate::schema) static POD_SECURITY_CONTEXT: GoType = structure("v1.PodSec
 ]);
 
 pub(in crate::schema) static POD_SPEC: GoType = structure("v1.PodSpec", &[
-    omitempty("volumes", 1, &list("[]v1.Volume", &VOLUME)),
-    omitempty("initContainers", 20, &list("[]v1.Container", &CONTAINER)),
-    always("containers", 2, &list("[]v1.Container", &CONTAINER)),
-    omitempty("ephemeralContainers", 34, &list("[]v1.EphemeralContainer", &EPHEMERAL_CONTAINER)),
+    omitempty("volumes", 1, &list("[]v1.Volume", &VOLUME)).keyed(&[("name", None)]),
+    omitempty("initContainers", 20, &list("[]v1.Container", &CONTAINER)).keyed(&[("name", None)]),
+    always("containers", 2, &list("[]v1.Container", &CONTAINER)).keyed(&[("name", None)]),
+    omitempty("ephemeralContainers", 34, &list("[]v1.EphemeralContainer", &EPHEMERAL_CONTAINER)).keyed(&[("name", None)]),
     omitempty("restartPolicy", 3, &string("v1.RestartPolicy")),
     optional("terminationGracePeriodSeconds", 4, &INT64),
     optional("activeDeadlineSeconds", 5, &INT64),
     omitempty("dnsPolicy", 6, &string("v1.DNSPolicy")),
-    omitempty("nodeSelector", 7, &map("map[string]string", &STRING)),
+    omitempty("nodeSelector", 7, &map("map[string]string", &STRING)).atomic(),
     omitempty("serviceAccountName", 8, &STRING),
     omitempty("serviceAccount", 9, &STRING),
     optional("automountServiceAccountToken", 21, &BOOL),
@@ -1187,13 +1187,13 @@ pub(in crate::schema) static POD_SPEC: GoType = structure("v1.PodSpec", &[
     omitempty("hostIPC", 13, &BOOL),
     optional("shareProcessNamespace", 27, &BOOL),
     optional("securityContext", 14, &POD_SECURITY_CONTEXT),
-    omitempty("imagePullSecrets", 15, &list("[]v1.LocalObjectReference", &LOCAL_OBJECT_REFERENCE)),
+    omitempty("imagePullSecrets", 15, &list("[]v1.LocalObjectReference", &LOCAL_OBJECT_REFERENCE)).keyed(&[("name", Some(""))]),
     omitempty("hostname", 16, &STRING),
     omitempty("subdomain", 17, &STRING),
     optional("affinity", 18, &AFFINITY),
     omitempty("schedulerName", 19, &STRING),
     omitempty("tolerations", 22, &list("[]v1.Toleration", &TOLERATION)),
-    omitempty("hostAliases", 23, &list("[]v1.HostAlias", &HOST_ALIAS)),
+    omitempty("hostAliases", 23, &list("[]v1.HostAlias", &HOST_ALIAS)).keyed(&[("ip", None)]),
     omitempty("priorityClassName", 24, &STRING),
     optional("priority", 25, &INT32),
     optional("dnsConfig", 26, &POD_DNS_CONFIG),
@@ -1202,41 +1202,41 @@ pub(in crate::schema) static POD_SPEC: GoType = structure("v1.PodSpec", &[
     optional("enableServiceLinks", 30, &BOOL),
     optional("preemptionPolicy", 31, &string("v1.PreemptionPolicy")),
     omitempty("overhead", 32, &map("v1.ResourceList", &QUANTITY)),
-    omitempty("topologySpreadConstraints", 33, &list("[]v1.TopologySpreadConstraint", &TOPOLOGY_SPREAD_CONSTRAINT)),
+    omitempty("topologySpreadConstraints", 33, &list("[]v1.TopologySpreadConstraint", &TOPOLOGY_SPREAD_CONSTRAINT)).keyed(&[("topologyKey", None), ("whenUnsatisfiable", None)]),
     optional("setHostnameAsFQDN", 35, &BOOL),
     optional("os", 36, &POD_OS),
     optional("hostUsers", 37, &BOOL),
-    omitempty("schedulingGates", 38, &list("[]v1.PodSchedulingGate", &POD_SCHEDULING_GATE)),
-    omitempty("resourceClaims", 39, &list("[]v1.PodResourceClaim", &POD_RESOURCE_CLAIM)),
+    omitempty("schedulingGates", 38, &list("[]v1.PodSchedulingGate", &POD_SCHEDULING_GATE)).keyed(&[("name", None)]),
+    omitempty("resourceClaims", 39, &list("[]v1.PodResourceClaim", &POD_RESOURCE_CLAIM)).keyed(&[("name", None)]),
     optional("resources", 40, &RESOURCE_REQUIREMENTS),
     optional("hostnameOverride", 41, &STRING),
     optional("schedulingGroup", 43, &POD_SCHEDULING_GROUP),
-    omitempty("evictionResponders", 44, &list("[]v1.EvictionResponder", &EVICTION_RESPONDER)),
+    omitempty("evictionResponders", 44, &list("[]v1.EvictionResponder", &EVICTION_RESPONDER)).keyed(&[("name", None)]),
 ]);
 
 pub(in crate::schema) static POD_STATUS: GoType = structure("v1.PodStatus", &[
     omitempty("observedGeneration", 17, &INT64),
     omitempty("phase", 1, &string("v1.PodPhase")),
-    omitempty("conditions", 2, &list("[]v1.PodCondition", &POD_CONDITION)),
+    omitempty("conditions", 2, &list("[]v1.PodCondition", &POD_CONDITION)).keyed(&[("type", None)]),
     omitempty("message", 3, &STRING),
     omitempty("reason", 4, &STRING),
     omitempty("nominatedNodeName", 11, &STRING),
     omitempty("hostIP", 5, &STRING),
     omitempty("hostIPs", 16, &list("[]v1.HostIP", &HOST_IP)),
     omitempty("podIP", 6, &STRING),
-    omitempty("podIPs", 12, &list("[]v1.PodIP", &POD_IP)),
+    omitempty("podIPs", 12, &list("[]v1.PodIP", &POD_IP)).keyed(&[("ip", None)]),
     optional("startTime", 7, &TIME),
     omitempty("initContainerStatuses", 10, &list("[]v1.ContainerStatus", &CONTAINER_STATUS)),
     omitempty("containerStatuses", 8, &list("[]v1.ContainerStatus", &CONTAINER_STATUS)),
     omitempty("qosClass", 9, &string("v1.PodQOSClass")),
     omitempty("ephemeralContainerStatuses", 13, &list("[]v1.ContainerStatus", &CONTAINER_STATUS)),
     omitempty("resize", 14, &string("v1.PodResizeStatus")),
-    omitempty("resourceClaimStatuses", 15, &list("[]v1.PodResourceClaimStatus", &POD_RESOURCE_CLAIM_STATUS)),
+    omitempty("resourceClaimStatuses", 15, &list("[]v1.PodResourceClaimStatus", &POD_RESOURCE_CLAIM_STATUS)).keyed(&[("name", None)]),
     optional("extendedResourceClaimStatus", 18, &POD_EXTENDED_RESOURCE_CLAIM_STATUS),
     omitempty("allocatedResources", 19, &map("v1.ResourceList", &QUANTITY)),
     optional("resources", 20, &RESOURCE_REQUIREMENTS),
-    omitempty("nodeAllocatableResourceClaimStatuses", 21, &list("[]v1.NodeAllocatableResourceClaimStatus", &NODE_ALLOCATABLE_RESOURCE_CLAIM_STATUS)),
-    omitempty("volumeHealth", 22, &list("[]v1.PodVolumeHealth", &POD_VOLUME_HEALTH)),
+    omitempty("nodeAllocatableResourceClaimStatuses", 21, &list("[]v1.NodeAllocatableResourceClaimStatus", &NODE_ALLOCATABLE_RESOURCE_CLAIM_STATUS)).keyed(&[("resourceClaimName", None)]),
+    omitempty("volumeHealth", 22, &list("[]v1.PodVolumeHealth", &POD_VOLUME_HEALTH)).keyed(&[("name", None)]),
 ]);
 
 pub(in crate::schema) static POD_TEMPLATE: GoType = structure("v1.PodTemplate", &[
@@ -1260,7 +1260,7 @@ pub(in crate::schema) static POD_TEMPLATE_SPEC: GoType = structure("v1.PodTempla
 
 pub(in crate::schema) static POD_VOLUME_HEALTH: GoType = structure("v1.PodVolumeHealth", &[
     always("name", 1, &STRING),
-    omitempty("healthConditions", 2, &list("[]v1.VolumeHealthCondition", &VOLUME_HEALTH_CONDITION)),
+    omitempty("healthConditions", 2, &list("[]v1.VolumeHealthCondition", &VOLUME_HEALTH_CONDITION)).keyed(&[("status", None), ("reason", None)]),
     always("lastTransitionTime", 3, &TIME),
 ]);
 
@@ -1365,7 +1365,7 @@ pub(in crate::schema) static REPLICATION_CONTROLLER_LIST: GoType = structure("v1
 pub(in crate::schema) static REPLICATION_CONTROLLER_SPEC: GoType = structure("v1.ReplicationControllerSpec", &[
     optional("replicas", 1, &INT32),
     omitempty("minReadySeconds", 4, &INT32),
-    omitempty("selector", 2, &map("map[string]string", &STRING)),
+    omitempty("selector", 2, &map("map[string]string", &STRING)).atomic(),
     optional("template", 3, &POD_TEMPLATE_SPEC),
 ]);
 
@@ -1375,7 +1375,7 @@ pub(in crate::schema) static REPLICATION_CONTROLLER_STATUS: GoType = structure("
     omitempty("readyReplicas", 4, &INT32),
     omitempty("availableReplicas", 5, &INT32),
     omitempty("observedGeneration", 3, &INT64),
-    omitempty("conditions", 6, &list("[]v1.ReplicationControllerCondition", &REPLICATION_CONTROLLER_CONDITION)),
+    omitempty("conditions", 6, &list("[]v1.ReplicationControllerCondition", &REPLICATION_CONTROLLER_CONDITION)).keyed(&[("type", None)]),
 ]);
 
 pub(in crate::schema) static RESOURCE_CLAIM: GoType = structure("v1.ResourceClaim", &[
@@ -1387,7 +1387,7 @@ pub(in crate::schema) static RESOURCE_FIELD_SELECTOR: GoType = structure("v1.Res
     omitempty("containerName", 1, &STRING),
     always("resource", 2, &STRING),
     always("divisor", 3, &QUANTITY),
-]);
+]).atomic();
 
 pub(in crate::schema) static RESOURCE_HEALTH: GoType = structure("v1.ResourceHealth", &[
     always("resourceID", 1, &string("v1.ResourceID")),
@@ -1424,12 +1424,12 @@ pub(in crate::schema) static RESOURCE_QUOTA_STATUS: GoType = structure("v1.Resou
 pub(in crate::schema) static RESOURCE_REQUIREMENTS: GoType = structure("v1.ResourceRequirements", &[
     omitempty("limits", 1, &map("v1.ResourceList", &QUANTITY)),
     omitempty("requests", 2, &map("v1.ResourceList", &QUANTITY)),
-    omitempty("claims", 3, &list("[]v1.ResourceClaim", &RESOURCE_CLAIM)),
+    omitempty("claims", 3, &list("[]v1.ResourceClaim", &RESOURCE_CLAIM)).keyed(&[("name", None)]),
 ]);
 
 pub(in crate::schema) static RESOURCE_STATUS: GoType = structure("v1.ResourceStatus", &[
     always("name", 1, &string("v1.ResourceName")),
-    omitempty("resources", 2, &list("[]v1.ResourceHealth", &RESOURCE_HEALTH)),
+    omitempty("resources", 2, &list("[]v1.ResourceHealth", &RESOURCE_HEALTH)).keyed(&[("resourceID", None)]),
 ]);
 
 pub(in crate::schema) static SE_LINUX_OPTIONS: GoType = structure("v1.SELinuxOptions", &[
@@ -1467,7 +1467,7 @@ pub(in crate::schema) static SCALE_IO_VOLUME_SOURCE: GoType = structure("v1.Scal
 
 pub(in crate::schema) static SCOPE_SELECTOR: GoType = structure("v1.ScopeSelector", &[
     omitempty("matchExpressions", 1, &list("[]v1.ScopedResourceSelectorRequirement", &SCOPED_RESOURCE_SELECTOR_REQUIREMENT)),
-]);
+]).atomic();
 
 pub(in crate::schema) static SCOPED_RESOURCE_SELECTOR_REQUIREMENT: GoType = structure("v1.ScopedResourceSelectorRequirement", &[
     always("scopeName", 1, &string("v1.ResourceQuotaScope")),
@@ -1499,7 +1499,7 @@ pub(in crate::schema) static SECRET_KEY_SELECTOR: GoType = structure("v1.SecretK
     omitempty("name", 1, &STRING).within(&[("LocalObjectReference", 1)]),
     always("key", 2, &STRING),
     optional("optional", 3, &BOOL),
-]);
+]).atomic();
 
 pub(in crate::schema) static SECRET_LIST: GoType = structure("v1.SecretList", &[
     KIND,
@@ -1517,7 +1517,7 @@ pub(in crate::schema) static SECRET_PROJECTION: GoType = structure("v1.SecretPro
 pub(in crate::schema) static SECRET_REFERENCE: GoType = structure("v1.SecretReference", &[
     omitempty("name", 1, &STRING),
     omitempty("namespace", 2, &STRING),
-]);
+]).atomic();
 
 pub(in crate::schema) static SECRET_VOLUME_SOURCE: GoType = structure("v1.SecretVolumeSource", &[
     omitempty("secretName", 1, &STRING),
@@ -1560,7 +1560,7 @@ pub(in crate::schema) static SERVICE_ACCOUNT: GoType = structure("v1.ServiceAcco
     KIND,
     API_VERSION,
     always("metadata", 1, &meta_v1::OBJECT_META),
-    omitempty("secrets", 2, &list("[]v1.ObjectReference", &OBJECT_REFERENCE)),
+    omitempty("secrets", 2, &list("[]v1.ObjectReference", &OBJECT_REFERENCE)).keyed(&[("name", None)]),
     omitempty("imagePullSecrets", 3, &list("[]v1.LocalObjectReference", &LOCAL_OBJECT_REFERENCE)),
     optional("automountServiceAccountToken", 4, &BOOL),
 ]);
@@ -1602,8 +1602,8 @@ pub(in crate::schema) static SERVICE_PROXY_OPTIONS: GoType = structure("v1.Servi
 ]);
 
 pub(in crate::schema) static SERVICE_SPEC: GoType = structure("v1.ServiceSpec", &[
-    omitempty("ports", 1, &list("[]v1.ServicePort", &SERVICE_PORT)),
-    omitempty("selector", 2, &map("map[string]string", &STRING)),
+    omitempty("ports", 1, &list("[]v1.ServicePort", &SERVICE_PORT)).keyed(&[("port", None), ("protocol", Some("TCP"))]),
+    omitempty("selector", 2, &map("map[string]string", &STRING)).atomic(),
     omitempty("clusterIP", 3, &STRING),
     omitempty("clusterIPs", 18, &list("[]string", &STRING)),
     omitempty("type", 4, &string("v1.ServiceType")),
@@ -1626,7 +1626,7 @@ pub(in crate::schema) static SERVICE_SPEC: GoType = structure("v1.ServiceSpec", 
 
 pub(in crate::schema) static SERVICE_STATUS: GoType = structure("v1.ServiceStatus", &[
     always("loadBalancer", 1, &LOAD_BALANCER_STATUS),
-    omitempty("conditions", 2, &list("[]v1.Condition", &meta_v1::CONDITION)),
+    omitempty("conditions", 2, &list("[]v1.Condition", &meta_v1::CONDITION)).keyed(&[("type", None)]),
 ]);
 
 pub(in crate::schema) static SESSION_AFFINITY_CONFIG: GoType = structure("v1.SessionAffinityConfig", &[
@@ -1685,7 +1685,7 @@ pub(in crate::schema) static TOPOLOGY_SELECTOR_LABEL_REQUIREMENT: GoType = struc
 
 pub(in crate::schema) static TOPOLOGY_SELECTOR_TERM: GoType = structure("v1.TopologySelectorTerm", &[
     omitempty("matchLabelExpressions", 1, &list("[]v1.TopologySelectorLabelRequirement", &TOPOLOGY_SELECTOR_LABEL_REQUIREMENT)),
-]);
+]).atomic();
 
 pub(in crate::schema) static TOPOLOGY_SPREAD_CONSTRAINT: GoType = structure("v1.TopologySpreadConstraint", &[
     always("maxSkew", 1, &INT32),
@@ -1702,7 +1702,7 @@ pub(in crate::schema) static TYPED_LOCAL_OBJECT_REFERENCE: GoType = structure("v
     nullable("apiGroup", 1, &STRING),
     always("kind", 2, &STRING),
     always("name", 3, &STRING),
-]);
+]).atomic();
 
 pub(in crate::schema) static TYPED_OBJECT_REFERENCE: GoType = structure("v1.TypedObjectReference", &[
     nullable("apiGroup", 1, &STRING),
@@ -1757,7 +1757,7 @@ pub(in crate::schema) static VOLUME_HEALTH_CONDITION: GoType = structure("v1.Vol
 ]);
 
 pub(in crate::schema) static VOLUME_HEALTH_STATUS: GoType = structure("v1.VolumeHealthStatus", &[
-    omitempty("healthConditions", 1, &list("[]v1.VolumeHealthCondition", &VOLUME_HEALTH_CONDITION)),
+    omitempty("healthConditions", 1, &list("[]v1.VolumeHealthCondition", &VOLUME_HEALTH_CONDITION)).keyed(&[("status", None), ("reason", None)]),
     always("lastTransitionTime", 2, &TIME),
 ]);
 
@@ -1769,7 +1769,7 @@ pub(in crate::schema) static VOLUME_MOUNT: GoType = structure("v1.VolumeMount", 
     omitempty("subPath", 4, &STRING),
     optional("mountPropagation", 5, &string("v1.MountPropagationMode")),
     omitempty("subPathExpr", 6, &STRING),
-    omitempty("bindMountOptions", 8, &list("[]string", &STRING)),
+    omitempty("bindMountOptions", 8, &list("[]string", &STRING)).set(),
 ]);
 
 pub(in crate::schema) static VOLUME_MOUNT_STATUS: GoType = structure("v1.VolumeMountStatus", &[

@@ -4,7 +4,7 @@ use super::{core_v1, meta_v1};
 use crate::schema::types::{API_VERSION, BOOL, GoType, INT32, KIND, STRING, always, list, map, omitempty, optional, string, structure};
 
 pub(in crate::schema) static ENDPOINT: GoType = structure("v1.Endpoint", &[
-    always("addresses", 1, &list("[]string", &STRING)),
+    always("addresses", 1, &list("[]string", &STRING)).set(),
     always("conditions", 2, &ENDPOINT_CONDITIONS),
     optional("hostname", 3, &STRING),
     optional("targetRef", 4, &core_v1::OBJECT_REFERENCE),
@@ -30,7 +30,7 @@ pub(in crate::schema) static ENDPOINT_PORT: GoType = structure("v1.EndpointPort"
     optional("protocol", 2, &string("v1.Protocol")),
     optional("port", 3, &INT32),
     optional("appProtocol", 4, &STRING),
-]);
+]).atomic();
 
 pub(in crate::schema) static ENDPOINT_SLICE: GoType = structure("v1.EndpointSlice", &[
     KIND,

@@ -43,7 +43,7 @@ pub(in crate::schema) static FLOW_SCHEMA_SPEC: GoType = structure("v1.FlowSchema
 ]);
 
 pub(in crate::schema) static FLOW_SCHEMA_STATUS: GoType = structure("v1.FlowSchemaStatus", &[
-    omitempty("conditions", 1, &list("[]v1.FlowSchemaCondition", &FLOW_SCHEMA_CONDITION)),
+    omitempty("conditions", 1, &list("[]v1.FlowSchemaCondition", &FLOW_SCHEMA_CONDITION)).keyed(&[("type", None)]),
 ]);
 
 pub(in crate::schema) static GROUP_SUBJECT: GoType = structure("v1.GroupSubject", &[
@@ -63,8 +63,8 @@ pub(in crate::schema) static LIMITED_PRIORITY_LEVEL_CONFIGURATION: GoType = stru
 ]);
 
 pub(in crate::schema) static NON_RESOURCE_POLICY_RULE: GoType = structure("v1.NonResourcePolicyRule", &[
-    always("verbs", 1, &list("[]string", &STRING)),
-    always("nonResourceURLs", 6, &list("[]string", &STRING)),
+    always("verbs", 1, &list("[]string", &STRING)).set(),
+    always("nonResourceURLs", 6, &list("[]string", &STRING)).set(),
 ]);
 
 pub(in crate::schema) static POLICY_RULES_WITH_SUBJECTS: GoType = structure("v1.PolicyRulesWithSubjects", &[
@@ -107,7 +107,7 @@ pub(in crate::schema) static PRIORITY_LEVEL_CONFIGURATION_SPEC: GoType = structu
 ]);
 
 pub(in crate::schema) static PRIORITY_LEVEL_CONFIGURATION_STATUS: GoType = structure("v1.PriorityLevelConfigurationStatus", &[
-    omitempty("conditions", 1, &list("[]v1.PriorityLevelConfigurationCondition", &PRIORITY_LEVEL_CONFIGURATION_CONDITION)),
+    omitempty("conditions", 1, &list("[]v1.PriorityLevelConfigurationCondition", &PRIORITY_LEVEL_CONFIGURATION_CONDITION)).keyed(&[("type", None)]),
 ]);
 
 pub(in crate::schema) static QUEUING_CONFIGURATION: GoType = structure("v1.QueuingConfiguration", &[
@@ -117,11 +117,11 @@ pub(in crate::schema) static QUEUING_CONFIGURATION: GoType = structure("v1.Queui
 ]);
 
 pub(in crate::schema) static RESOURCE_POLICY_RULE: GoType = structure("v1.ResourcePolicyRule", &[
-    always("verbs", 1, &list("[]string", &STRING)),
-    always("apiGroups", 2, &list("[]string", &STRING)),
-    always("resources", 3, &list("[]string", &STRING)),
+    always("verbs", 1, &list("[]string", &STRING)).set(),
+    always("apiGroups", 2, &list("[]string", &STRING)).set(),
+    always("resources", 3, &list("[]string", &STRING)).set(),
     omitempty("clusterScope", 4, &BOOL),
-    always("namespaces", 5, &list("[]string", &STRING)),
+    always("namespaces", 5, &list("[]string", &STRING)).set(),
 ]);
 
 pub(in crate::schema) static SERVICE_ACCOUNT_SUBJECT: GoType = structure("v1.ServiceAccountSubject", &[

@@ -105,7 +105,7 @@ pub(in crate::schema) static GROUP_VERSION_FOR_DISCOVERY: GoType = structure("v1
 pub(in crate::schema) static LABEL_SELECTOR: GoType = structure("v1.LabelSelector", &[
     omitempty("matchLabels", 1, &map("map[string]string", &STRING)),
     omitempty("matchExpressions", 2, &list("[]v1.LabelSelectorRequirement", &LABEL_SELECTOR_REQUIREMENT)),
-]);
+]).atomic();
 
 pub(in crate::schema) static LABEL_SELECTOR_REQUIREMENT: GoType = structure("v1.LabelSelectorRequirement", &[
     always("key", 1, &STRING),
@@ -167,8 +167,8 @@ pub(in crate::schema) static OBJECT_META: GoType = structure("v1.ObjectMeta", &[
     optional("deletionGracePeriodSeconds", 10, &INT64),
     omitempty("labels", 11, &map("map[string]string", &STRING)),
     omitempty("annotations", 12, &map("map[string]string", &STRING)),
-    omitempty("ownerReferences", 13, &list("[]v1.OwnerReference", &OWNER_REFERENCE)),
-    omitempty("finalizers", 14, &list("[]string", &STRING)),
+    omitempty("ownerReferences", 13, &list("[]v1.OwnerReference", &OWNER_REFERENCE)).keyed(&[("uid", None)]),
+    omitempty("finalizers", 14, &list("[]string", &STRING)).set(),
     omitempty("managedFields", 17, &list("[]v1.ManagedFieldsEntry", &MANAGED_FIELDS_ENTRY)),
 ]);
 
@@ -179,7 +179,7 @@ pub(in crate::schema) static OWNER_REFERENCE: GoType = structure("v1.OwnerRefere
     always("uid", 4, &string("types.UID")),
     optional("controller", 6, &BOOL),
     optional("blockOwnerDeletion", 7, &BOOL),
-]);
+]).atomic();
 
 pub(in crate::schema) static PARTIAL_OBJECT_METADATA: GoType = structure("v1.PartialObjectMetadata", &[
     KIND,

@@ -178,7 +178,7 @@ pub(in crate::schema) static PARENT_REFERENCE: GoType = structure("v1.ParentRefe
 pub(in crate::schema) static SERVICE_BACKEND_PORT: GoType = structure("v1.ServiceBackendPort", &[
     omitempty("name", 1, &STRING),
     omitempty("number", 2, &INT32),
-]);
+]).atomic();
 
 pub(in crate::schema) static SERVICE_CIDR: GoType = structure("v1.ServiceCIDR", &[
     KIND,
@@ -200,5 +200,5 @@ pub(in crate::schema) static SERVICE_CIDR_SPEC: GoType = structure("v1.ServiceCI
 ]);
 
 pub(in crate::schema) static SERVICE_CIDR_STATUS: GoType = structure("v1.ServiceCIDRStatus", &[
-    omitempty("conditions", 1, &list("[]v1.Condition", &meta_v1::CONDITION)),
+    omitempty("conditions", 1, &list("[]v1.Condition", &meta_v1::CONDITION)).keyed(&[("type", None)]),
 ]);

@@ -24,6 +24,6 @@ pub(in crate::schema) static RUNTIME_CLASS_LIST: GoType = structure("v1.RuntimeC
 ]);
 
 pub(in crate::schema) static SCHEDULING: GoType = structure("v1.Scheduling", &[
-    omitempty("nodeSelector", 1, &map("map[string]string", &STRING)),
+    omitempty("nodeSelector", 1, &map("map[string]string", &STRING)).atomic(),
     omitempty("tolerations", 2, &list("[]v1.Toleration", &core_v1::TOLERATION)),
 ]);

@@ -39,5 +39,5 @@ pub(in crate::schema) static POD_DISRUPTION_BUDGET_STATUS: GoType = structure("v
     always("currentHealthy", 4, &INT32),
     always("desiredHealthy", 5, &INT32),
     always("expectedPods", 6, &INT32),
-    omitempty("conditions", 7, &list("[]v1.Condition", &meta_v1::CONDITION)),
+    omitempty("conditions", 7, &list("[]v1.Condition", &meta_v1::CONDITION)).keyed(&[("type", None)]),
 ]);

@@ -78,11 +78,11 @@ pub(in crate::schema) static ROLE_REF: GoType = structure("v1.RoleRef", &[
     always("apiGroup", 1, &STRING),
     always("kind", 2, &STRING),
     always("name", 3, &STRING),
-]);
+]).atomic();
 
 pub(in crate::schema) static SUBJECT: GoType = structure("v1.Subject", &[
     always("kind", 1, &STRING),
     omitempty("apiGroup", 2, &STRING),
     always("name", 3, &STRING),
     omitempty("namespace", 4, &STRING),
-]);
+]).atomic();

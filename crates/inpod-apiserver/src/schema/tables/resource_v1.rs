@@ -8,7 +8,7 @@ pub(in crate::schema) static ALLOCATED_DEVICE_STATUS: GoType = structure("v1.All
     always("pool", 2, &STRING),
     always("device", 3, &STRING),
     optional("shareID", 7, &STRING),
-    always("conditions", 4, &list("[]v1.Condition", &meta_v1::CONDITION)),
+    always("conditions", 4, &list("[]v1.Condition", &meta_v1::CONDITION)).keyed(&[("type", None)]),
     optional("data", 5, &RAW_EXTENSION),
     optional("networkData", 6, &NETWORK_DEVICE_DATA),
 ]);
@@ -160,7 +160,7 @@ pub(in crate::schema) static DEVICE_REQUEST_ALLOCATION_RESULT: GoType = structur
     omitempty("bindingFailureConditions", 8, &list("[]string", &STRING)),
     optional("shareID", 9, &string("types.UID")),
     omitempty("consumedCapacity", 10, &map("map[v1.QualifiedName]resource.Quantity", &QUANTITY)),
-    omitempty("skipNodeOperations", 11, &list("[]v1.SkipNodeOperation", &string("v1.SkipNodeOperation"))),
+    omitempty("skipNodeOperations", 11, &list("[]v1.SkipNodeOperation", &string("v1.SkipNodeOperation"))).set(),
 ]);
 
 pub(in crate::schema) static DEVICE_SELECTOR: GoType = structure("v1.DeviceSelector", &[
@@ -206,7 +206,7 @@ pub(in crate::schema) static DEVICE_TAINT_RULE_SPEC: GoType = structure("v1.Devi
 ]);
 
 pub(in crate::schema) static DEVICE_TAINT_RULE_STATUS: GoType = structure("v1.DeviceTaintRuleStatus", &[
-    omitempty("conditions", 1, &list("[]v1.Condition", &meta_v1::CONDITION)),
+    omitempty("conditions", 1, &list("[]v1.Condition", &meta_v1::CONDITION)).keyed(&[("type", None)]),
 ]);
 
 pub(in crate::schema) static DEVICE_TAINT_SELECTOR: GoType = structure("v1.DeviceTaintSelector", &[
@@ -289,8 +289,8 @@ pub(in crate::schema) static RESOURCE_CLAIM_SPEC: GoType = structure("v1.Resourc
 
 pub(in crate::schema) static RESOURCE_CLAIM_STATUS: GoType = structure("v1.ResourceClaimStatus", &[
     optional("allocation", 1, &ALLOCATION_RESULT),
-    omitempty("reservedFor", 2, &list("[]v1.ResourceClaimConsumerReference", &RESOURCE_CLAIM_CONSUMER_REFERENCE)),
-    omitempty("devices", 4, &list("[]v1.AllocatedDeviceStatus", &ALLOCATED_DEVICE_STATUS)),
+    omitempty("reservedFor", 2, &list("[]v1.ResourceClaimConsumerReference", &RESOURCE_CLAIM_CONSUMER_REFERENCE)).keyed(&[("uid", None)]),
+    omitempty("devices", 4, &list("[]v1.AllocatedDeviceStatus", &ALLOCATED_DEVICE_STATUS)).keyed(&[("driver", None), ("device", None), ("pool", None), ("shareID", None)]),
 ]);
 
 pub(in crate::schema) static RESOURCE_CLAIM_TEMPLATE: GoType = structure("v1.ResourceClaimTemplate", &[
@@ -342,5 +342,5 @@ pub(in crate::schema) static RESOURCE_SLICE_SPEC: GoType = structure("v1.Resourc
     optional("perDeviceNodeSelection", 7, &BOOL),
     omitempty("sharedCounters", 8, &list("[]v1.CounterSet", &COUNTER_SET)),
     optional("partitionTypeAttribute", 9, &string("v1.FullyQualifiedName")),
-    omitempty("skipNodeOperations", 10, &list("[]v1.SkipNodeOperation", &string("v1.SkipNodeOperation"))),
+    omitempty("skipNodeOperations", 10, &list("[]v1.SkipNodeOperation", &string("v1.SkipNodeOperation"))).set(),
 ]);

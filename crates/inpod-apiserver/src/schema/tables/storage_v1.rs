@@ -20,7 +20,7 @@ pub(in crate::schema) static CSI_DRIVER_LIST: GoType = structure("v1.CSIDriverLi
 pub(in crate::schema) static CSI_DRIVER_SPEC: GoType = structure("v1.CSIDriverSpec", &[
     optional("attachRequired", 1, &BOOL),
     optional("podInfoOnMount", 2, &BOOL),
-    omitempty("volumeLifecycleModes", 3, &list("[]v1.VolumeLifecycleMode", &string("v1.VolumeLifecycleMode"))),
+    omitempty("volumeLifecycleModes", 3, &list("[]v1.VolumeLifecycleMode", &string("v1.VolumeLifecycleMode"))).set(),
     optional("storageCapacity", 4, &BOOL),
     optional("fsGroupPolicy", 5, &string("v1.FSGroupPolicy")),
     omitempty("tokenRequests", 6, &list("[]v1.TokenRequest", &TOKEN_REQUEST)),
@@ -54,11 +54,11 @@ pub(in crate::schema) static CSI_NODE_LIST: GoType = structure("v1.CSINodeList",
 ]);
 
 pub(in crate::schema) static CSI_NODE_SPEC: GoType = structure("v1.CSINodeSpec", &[
-    always("drivers", 1, &list("[]v1.CSINodeDriver", &CSI_NODE_DRIVER)),
+    always("drivers", 1, &list("[]v1.CSINodeDriver", &CSI_NODE_DRIVER)).keyed(&[("name", None)]),
 ]);
 
 pub(in crate::schema) static CSI_NODE_STATUS: GoType = structure("v1.CSINodeStatus", &[
-    omitempty("storageHealth", 1, &list("[]v1.StorageHealth", &STORAGE_HEALTH)),
+    omitempty("storageHealth", 1, &list("[]v1.StorageHealth", &STORAGE_HEALTH)).keyed(&[("name", None)]),
 ]);
 
 pub(in crate::schema) static CSI_STORAGE_CAPACITY: GoType = structure("v1.CSIStorageCapacity", &[
