@@ -7,6 +7,11 @@
 
 mod admission;
 mod auth;
+#[cfg(feature = "breaks")]
+pub mod breaks;
+#[cfg(not(feature = "breaks"))]
+#[expect(unreachable_pub, reason = "it is public with the feature")]
+mod breaks;
 mod controllers;
 mod core;
 mod pki;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Operation, forbidden};
 use crate::Status;
+use crate::breaks::{self, Break};
 use crate::registry::Context;
 use crate::registry::json::Fields as _;
 use crate::schema::Json;
@@ -79,7 +80,7 @@ fn equip(pod: &mut Json, account: &Json, suffix: impl FnOnce() -> String) {
         .boolean(&format!("spec.{automount}"))
         .or_else(|| account.boolean(automount))
         .unwrap_or(true);
-    if wanted {
+    if wanted && !breaks::is_on(Break::NoToken) {
         mount_token(pod, suffix);
     }
     if pod.is_empty_at("spec.imagePullSecrets") && !account.is_empty_at("imagePullSecrets") {

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use crate::admission::{Operation, admit};
+use crate::breaks::{self, Break};
 use crate::registry::json::Fields as _;
 use crate::registry::{Answer, Context, normalize, read, strategy, to_storage, validation};
 use crate::schema::Json;
@@ -82,7 +83,7 @@ fn attempt(cx: &Context<'_>, mut object: Json) -> Result<Arc<Object>, Status> {
     }
     let new = Object::new(&object, strategy.fields(&object));
     let (group, resource) = cx.resource.storage;
-    let stored = if cx.dry_run {
+    let stored = if cx.dry_run && !breaks::is_on(Break::WetRun) {
         match cx.core.store.get(group, resource, &new.namespace, name) {
             Some(existing) => Err(StorageError::Exists(existing)),
             None => Ok(Arc::new(new)),
@@ -98,6 +99,9 @@ fn attempt(cx: &Context<'_>, mut object: Json) -> Result<Arc<Object>, Status> {
 
 fn already_exists(cx: &Context<'_>, existing: &Object) -> Status {
     let mut status = Status::already_exists(cx.resource.group, cx.resource.name, &existing.name);
+    if breaks::is_on(Break::WrongReason) {
+        status.reason = Reason::Conflict;
+    }
     if existing.deletion_timestamp.is_some() {
         status.message = format!("object is being deleted: {}", status.message);
     }

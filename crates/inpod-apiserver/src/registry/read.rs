@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
+use crate::breaks::{self, Break};
 use crate::registry::continue_token::Token;
 use crate::registry::options::{ListOptions, Match};
 use crate::registry::query::Query;
@@ -39,7 +40,7 @@ pub(super) fn collection(cx: &Context<'_>, options: &ListOptions) -> Result<List
         continued(cx, options)?
     };
     let everything = options.selection.is_everything();
-    if !everything {
+    if !everything && !breaks::is_on(Break::NoSelection) {
         items.retain(|object| options.selection.matches(object));
     }
     // What may be of any revision comes from a cache on the real server, which does not divide it.
@@ -54,11 +55,17 @@ pub(super) fn collection(cx: &Context<'_>, options: &ListOptions) -> Result<List
         continue_token: None,
         remaining: None,
     };
+    if breaks::is_on(Break::StaleList) {
+        list.revision -= 1;
+    }
     if limit > 0 && list.items.len() > limit {
         let left = list.items.len() - limit;
         list.items.truncate(limit);
         let token = |object| Token::after(&key(cx, object), revision).encode();
         list.continue_token = list.items.last().map(token);
+        if breaks::is_on(Break::LostItem) {
+            list.items.pop();
+        }
         list.remaining = everything.then_some(left as u64);
     }
     Ok(list)

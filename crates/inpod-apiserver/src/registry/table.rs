@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::breaks::{self, Break};
 use crate::registry::json::Fields as _;
 use crate::registry::{Column, List, kinds};
 use crate::schema::{Json, Resource};
@@ -53,7 +54,10 @@ pub(crate) fn to_table(
         .iter()
         .map(|object| {
             let stored = object.value();
-            let cells = strategy.cells(&stored, now);
+            let mut cells = strategy.cells(&stored, now);
+            if breaks::is_on(Break::ShortTable) {
+                cells.pop();
+            }
             let object = match include {
                 IncludeObject::None => Value::Null,
                 IncludeObject::Metadata => partial(&stored).into(),

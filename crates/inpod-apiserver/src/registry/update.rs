@@ -5,6 +5,7 @@ use http::StatusCode;
 use crate::Status;
 use crate::admission::{Operation, admit};
 use crate::auth::{Attributes, Decision};
+use crate::breaks::{self, Break};
 use crate::registry::json::Fields as _;
 use crate::registry::kinds::field::invalid;
 use crate::registry::read::namespace;
@@ -85,6 +86,12 @@ fn attempt(
     check_name(cx, &new)?;
     check_revision(cx, current, &new)?;
     keep_system_fields(&mut new, old);
+    if breaks::is_on(Break::NewUid) {
+        new.put("metadata.uid", cx.core.source.uid());
+    }
+    if breaks::is_on(Break::NewAge) {
+        new.put("metadata.creationTimestamp", cx.core.source.timestamp());
+    }
     keep_other_parts(cx, &mut new, old);
     strategy.default(&mut new);
     strategy.prepare_update(cx, &mut new, old);
@@ -175,6 +182,9 @@ fn check_name(cx: &Context<'_>, object: &Json) -> Result<(), Status> {
 /// An object that names a resourceVersion is a change of that one alone.
 fn check_revision(cx: &Context<'_>, current: &Object, new: &Json) -> Result<(), Status> {
     let version = new.text("metadata.resourceVersion");
+    if breaks::is_on(Break::LostUpdate) {
+        return Ok(());
+    }
     if matches!(version, "" | "0") {
         if strategy(cx.resource).unconditional_update() {
             return Ok(());

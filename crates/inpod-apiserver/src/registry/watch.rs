@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::breaks::{self, Break};
 use crate::registry::options::ListOptions;
 use crate::registry::query::Query;
 use crate::registry::read::{namespace, refused, revision};
@@ -86,7 +87,7 @@ impl Watcher {
                         .into_iter()
                         .filter(|object| options.selection.matches(object));
                     ready.extend(selected.map(Event::Added));
-                    if options.allow_watch_bookmarks {
+                    if options.allow_watch_bookmarks && !breaks::is_on(Break::NoBookmark) {
                         ready.push_back(Event::Bookmark {
                             revision: snapshot.revision,
                             initial_events_end: true,
@@ -138,7 +139,10 @@ impl Watcher {
         match changes {
             Ok(changes) => {
                 let events = changes.iter().filter_map(|change| self.event(change));
-                let events: Vec<Event> = events.collect();
+                let mut events: Vec<Event> = events.collect();
+                if breaks::is_on(Break::BackwardEvents) {
+                    events.reverse();
+                }
                 self.ready.extend(events);
             }
             Err(error) => {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
+use crate::breaks::{self, Break};
 use crate::schema::{self, GroupVersions, Json, Resource, Subresource, api_version};
 
 /// `/api`: the versions of the core group, and where clients reach them.
@@ -183,7 +184,7 @@ fn put_names(row: &mut Json, resource: &Resource) {
         ("shortNames", resource.short_names),
         ("categories", resource.categories),
     ] {
-        if !names.is_empty() {
+        if !names.is_empty() && !breaks::is_on(Break::NoShortNames) {
             row.insert(key.to_owned(), json!(names));
         }
     }

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::negotiate::{Endpoint, Form};
 use super::reply::{self, Response};
 use super::{Drain, encode, input, paths, query, watch};
+use crate::breaks::{self, Break};
 use crate::core::Core;
 use crate::registry::query::Query;
 use crate::registry::{self, Answer, Context, Input};
@@ -154,6 +155,9 @@ impl Door {
             }
         };
         for warning in warnings {
+            if breaks::is_on(Break::NoWarning) {
+                break;
+            }
             // RFC 7234, 5.5: code, agent (none), and the text as a quoted string.
             let text = warning.replace('\\', "\\\\").replace('"', "\\\"");
             if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{text}\"")) {

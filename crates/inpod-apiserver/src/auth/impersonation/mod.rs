@@ -17,6 +17,7 @@ use self::headers::{only_username, wanted};
 use super::rbac::{Attributes, MASTERS, Rbac};
 use super::service_account::{self, is_dns_subdomain, split_username};
 use super::{ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED};
+use crate::breaks::{self, Break};
 use crate::{Status, UserInfo};
 
 pub(super) use self::headers::is_header;
@@ -38,6 +39,9 @@ pub(super) fn apply(
     let Some(wanted) = wanted(headers)? else {
         return Ok(requestor);
     };
+    if breaks::is_on(Break::NoImpersonation) {
+        return Ok(requestor);
+    }
     let asked = Attributes::of(info);
     let mut refused = None;
     for mode in Mode::ALL {

@@ -11,6 +11,7 @@ use super::index::{GROUP, rules_of};
 use super::rule::Rule;
 use super::{Attributes, Decision, MASTERS, Rbac, aggregate, covers};
 use crate::auth::quote::{quoted, quoted_list};
+use crate::breaks::{self, Break};
 use crate::schema::Json;
 use crate::{Status, UserInfo};
 
@@ -27,6 +28,9 @@ impl Rbac {
         object: &Json,
         old: Option<&Json>,
     ) -> Result<(), Status> {
+        if breaks::is_on(Break::Escalation) {
+            return Ok(());
+        }
         if user.in_group(MASTERS) || old.is_some_and(|old| is_for_garbage_collection(object, old)) {
             return Ok(());
         }

@@ -18,6 +18,7 @@ use self::claims::{Claims, Kubernetes, Reference};
 use self::key::{SignatureError, SigningKey};
 use super::quote::quoted_list;
 use super::service_account;
+use crate::breaks::{self, Break};
 use crate::schema::Json;
 use crate::storage::Lookup;
 use crate::{Source, UserInfo};
@@ -181,7 +182,7 @@ impl Tokens {
             .filter(|audience| claims.aud.contains(audience))
             .cloned()
             .collect();
-        if good_for.is_empty() {
+        if good_for.is_empty() && !breaks::is_on(Break::AnyAudience) {
             return Err(TokenError::Audience {
                 token: claims.aud.clone(),
                 wanted: wanted.to_vec(),
@@ -195,7 +196,9 @@ impl Tokens {
         if now > at(claims.exp) + leeway {
             return Err(TokenError::Expired);
         }
-        liveness::check(&*self.lookup, now, &claims.kubernetes)?;
+        if !breaks::is_on(Break::DeadPodToken) {
+            liveness::check(&*self.lookup, now, &claims.kubernetes)?;
+        }
         Ok((user(&claims), good_for))
     }
 

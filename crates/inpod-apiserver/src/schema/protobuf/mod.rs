@@ -16,6 +16,7 @@ use super::kind::split;
 use super::types::{Field, Fields, GoType, Shape};
 use super::{Json, json, lookup, quantity, time};
 use crate::Status;
+use crate::breaks::{self, Break};
 
 const MAGIC: &[u8] = b"k8s\0";
 
@@ -42,6 +43,11 @@ pub fn decode_protobuf(body: &[u8]) -> Result<Json, Status> {
     })?;
     let Shape::Struct(table) = ty.0.shape else {
         return Err(Status::internal(format!("{ty:?} is no struct")));
+    };
+    let raw = if breaks::is_on(Break::LostData) {
+        &[]
+    } else {
+        raw
     };
     let mut fields = Fields::new(table);
     for (key, value) in [("kind", &kind), ("apiVersion", &api_version)] {
