@@ -42,7 +42,7 @@ impl Binaries {
     /// # Errors
     /// Where there is no Go, or it cannot build: the environment's fault.
     pub fn build() -> Result<Self, Error> {
-        let folder = cache().join(format!("real-{}-{}", version(), fingerprint()?));
+        let folder = folder()?;
         if folder.is_dir() {
             return Ok(Self { folder });
         }
@@ -54,6 +54,11 @@ impl Binaries {
             build_into(&folder)?;
         }
         Ok(Self { folder })
+    }
+
+    /// Whether [`Binaries::build`] would have nothing to do.
+    pub fn are_built() -> bool {
+        folder().is_ok_and(|folder| folder.is_dir())
     }
 
     /// The program's path: `etcd`, `kube-apiserver`, `kube-controller-manager` or `kubectl`.
@@ -75,6 +80,10 @@ pub fn cache() -> PathBuf {
         },
         PathBuf::from,
     )
+}
+
+fn folder() -> Result<PathBuf, Error> {
+    Ok(cache().join(format!("real-{}-{}", version(), fingerprint()?)))
 }
 
 /// A folder appears whole or not at all, so that one that is there needs no check.

@@ -50,6 +50,8 @@ pub(crate) fn guard() -> Result<Child, Error> {
         .arg(ARGUMENT)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        // Whoever waits for the end of our output is not to wait for the guard.
+        .stderr(Stdio::null())
         .process_group(0)
         .spawn()
         .map_err(Error::start("/proc/self/exe", ""))

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use inpod_real::{Binaries, Error};
+use inpod_real::{Binaries, Error, Instance};
 
 #[derive(Parser)]
 #[command(
@@ -23,6 +23,9 @@ enum Action {
     Down,
     /// Prints the path of the administrator's kubeconfig.
     Kubeconfig,
+    /// Starts one of this process's own, prints its directory, and waits for its own end.
+    #[command(hide = true)]
+    Hold,
     /// Builds it, and prints the path of a program: etcd, kube-apiserver, kube-controller-manager or kubectl.
     Program {
         /// Which.
@@ -58,6 +61,19 @@ fn run(action: &Action) -> Result<String, Error> {
         }
         Action::Down => inpod_real::down().map(|()| String::new()),
         Action::Kubeconfig => Ok(inpod_real::kubeconfig()?.display().to_string()),
+        Action::Hold => hold(),
         Action::Program { name } => Ok(Binaries::build()?.program(name).display().to_string()),
+    }
+}
+
+/// What any runner of tests does, for the tests of its sudden end.
+fn hold() -> Result<String, Error> {
+    let instance = Instance::start()?;
+    #[expect(clippy::print_stdout, reason = "it is what the caller waits for")]
+    {
+        println!("{}", instance.folder().display());
+    }
+    loop {
+        std::thread::park();
     }
 }
