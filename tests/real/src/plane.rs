@@ -16,6 +16,9 @@ use crate::{Binaries, Error, pki};
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 /// kubeadm's service range, whose first address is the Service `kubernetes`.
 const SERVICE_RANGE: &str = "10.96.0.0/12";
+/// What `/api` and the Service's endpoints tell. It must not be loopback, and is the same on every machine; nothing is sent there
+/// (RFC 5737).
+const ADVERTISED: &str = "192.0.2.2";
 /// What the embedded server does too, and no more: there is nothing here to schedule, run or scale.
 const CONTROLLERS: [&str; 6] = [
     "clusterrole-aggregation-controller",
@@ -112,6 +115,7 @@ impl Plane {
                 &format!("--etcd-servers={store}"),
                 "--bind-address=127.0.0.1",
                 &format!("--secure-port={api}"),
+                &format!("--advertise-address={ADVERTISED}"),
                 &format!("--cert-dir={}", file("certificates")),
                 &format!("--tls-cert-file={}", file("apiserver.crt")),
                 &format!("--tls-private-key-file={}", file("apiserver.key")),
