@@ -7,8 +7,15 @@ use serde::Deserialize;
 
 use super::Result;
 
-/// The release whose facts are tabled: v1.37.2 of Kubernetes is v0.37.2 of its libraries.
-const RELEASE: &str = "37.2";
+/// The release whose facts are tabled, which is the one that the tests run: v1.37.2 of Kubernetes is v0.37.2 of its libraries,
+/// and then this is `37.2`.
+fn release() -> Result<&'static str> {
+    include_str!("../../../tests/real/go.mod")
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v1."))
+        .find_map(|rest| rest.split_whitespace().next())
+        .ok_or_else(|| "tests/real/go.mod does not pin k8s.io/kubernetes".into())
+}
 
 /// Where the modules lie, unpacked.
 pub(crate) struct Modules {
@@ -34,7 +41,7 @@ impl Modules {
 }
 
 fn download(module: &str, major: &str) -> Result<PathBuf> {
-    let module = format!("{module}@{major}.{RELEASE}");
+    let module = format!("{module}@{major}.{}", release()?);
     let output = Command::new("go")
         .args(["mod", "download", "-json", &module])
         // Outside this workspace no go.mod can pin another version.
