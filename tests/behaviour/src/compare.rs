@@ -251,3 +251,74 @@ mod some {
         Value::deserialize(deserializer).map(Some)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn recording(steps: Value, times: &[i64]) -> Recording {
+        Recording {
+            case: "area/case".to_owned(),
+            steps: serde_json::from_value(steps).expect("a list of steps"),
+            versions: Vec::new(),
+            collections: Vec::new(),
+            times: times.to_vec(),
+        }
+    }
+
+    fn pointers(real: Value, embedded: Value) -> Vec<String> {
+        compare(&recording(real, &[]), &recording(embedded, &[]))
+            .into_iter()
+            .map(|difference| difference.pointer)
+            .collect()
+    }
+
+    #[test]
+    fn a_difference_is_named_by_its_place() {
+        let real = json!([{"body": {"a": 1, "b/c": [1, 2]}}]);
+        assert!(pointers(real.clone(), real.clone()).is_empty());
+        let embedded = json!([{"body": {"a": null, "b/c": [1]}}]);
+        assert_eq!(pointers(real, embedded), ["/0/body/a", "/0/body/b~1c/1"]);
+    }
+
+    #[test]
+    fn the_order_of_keys_and_of_named_items_counts() {
+        assert_eq!(
+            pointers(json!([{"a": 1, "b": 2}]), json!([{"b": 2, "a": 1}])),
+            ["/0/(keys)"]
+        );
+        assert_eq!(
+            pointers(
+                json!([[{"name": "a"}, {"name": "b"}, {"name": "c"}]]),
+                json!([[{"name": "c"}, {"name": "a"}]])
+            ),
+            ["/0/1", "/0/(order)"]
+        );
+    }
+
+    #[test]
+    fn null_is_not_nothing() {
+        let differences = compare(
+            &recording(json!([{"a": null}]), &[]),
+            &recording(json!([{}]), &[]),
+        );
+        assert_eq!(differences[0].real, Some(Value::Null));
+        let text = serde_json::to_string(&differences).expect("serializable");
+        let read: Vec<Difference> = serde_json::from_str(&text).expect("what was written");
+        assert_eq!(read, differences);
+    }
+
+    #[test]
+    fn times_may_be_a_second_apart_but_not_the_other_way_round() {
+        let differs = |real: &[i64], embedded: &[i64]| {
+            !compare(&recording(json!([]), real), &recording(json!([]), embedded)).is_empty()
+        };
+        assert!(!differs(&[0, 0, 2], &[0, 1, 3]));
+        assert!(differs(&[0, 2], &[0, 0]));
+        assert!(differs(&[0, 0], &[0, 2]));
+        assert!(differs(&[0, 1], &[0, -1]));
+        assert!(differs(&[0, 3600], &[0, 600]));
+    }
+}

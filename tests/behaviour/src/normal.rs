@@ -147,7 +147,7 @@ static CERTIFICATE: LazyLock<Regex> =
     regex!(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\n]*-----END CERTIFICATE-----");
 /// Where messages and queries name a resourceVersion.
 static VERSION: LazyLock<Regex> = regex!(
-    r"(?P<before>(?i:resource ?version)[^0-9]{0,24}|current: |precondition: |meta: |\d \()(?P<number>\d+)"
+    r"(?P<before>(?i:resource ?version)[^0-9]{0,24}|current: |precondition: |meta: )(?P<number>\d+)(?P<newest> \(\d+\))?"
 );
 static VOLUME: LazyLock<Regex> = regex!(r"^kube-api-access-[a-z0-9]{5}$");
 
@@ -264,12 +264,15 @@ impl Pass {
             .replace_all(&text, |found: &Captures<'_>| {
                 let before = &found["before"];
                 let number = found["number"].parse().unwrap_or_default();
-                let shown = self.version(number);
-                // The server's newest is anybody's.
-                if !shown.starts_with('‹') && (before == "current: " || before.ends_with('(')) {
-                    return format!("{before}‹version›");
-                }
-                format!("{before}{shown}")
+                let shown = match self.version(number) {
+                    // The server's newest is anybody's, unless it is known to be an object's.
+                    other if before == "current: " && !other.starts_with('‹') => {
+                        "‹version›".to_owned()
+                    }
+                    shown => shown,
+                };
+                let newest = found.name("newest").map_or("", |_| " (‹version›)");
+                format!("{before}{shown}{newest}")
             })
             .into_owned()
     }
@@ -293,4 +296,94 @@ fn ranks(versions: &[u64]) -> Vec<usize> {
 fn seconds(time: &str) -> i64 {
     time.parse::<jiff::Timestamp>()
         .map_or(0, jiff::Timestamp::as_second)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(steps: &[Value]) -> Normal {
+        let address = SocketAddr::from(([127, 0, 0, 1], 6443));
+        normal(steps.to_vec(), Known::new(address))
+    }
+
+    fn object(uid: char, version: &str, time: &str) -> Value {
+        let uid = format!("{0}0000000-0000-4000-8000-000000000000", uid);
+        json!({"metadata": {"uid": uid, "resourceVersion": version, "creationTimestamp": time}})
+    }
+
+    #[test]
+    fn what_was_equal_stays_equal_and_what_differed_differs() {
+        let one = of(&[
+            object('a', "7", "2026-01-02T03:04:05Z"),
+            object('b', "9", "2026-01-02T03:04:06Z"),
+            object('a', "8", "2026-01-02T03:04:05Z"),
+        ]);
+        assert_eq!(one.steps[0]["metadata"]["uid"], "‹uid-1›");
+        assert_eq!(one.steps[1]["metadata"]["uid"], "‹uid-2›");
+        assert_eq!(one.steps[2]["metadata"]["uid"], "‹uid-1›");
+        assert_eq!(one.versions, [0, 2, 1]);
+        assert_eq!(one.times, [0, 1, 0]);
+
+        let another_run = of(&[
+            object('f', "107", "2027-01-02T03:04:05Z"),
+            object('e', "999", "2027-01-02T03:04:06Z"),
+            object('f', "888", "2027-01-02T03:04:05Z"),
+        ]);
+        assert_eq!(one.steps, another_run.steps);
+        assert_eq!(one.versions, another_run.versions);
+    }
+
+    #[test]
+    fn a_version_is_found_in_queries_and_messages_even_before_the_object() {
+        let normal = of(&[
+            json!({"request": "GET /api/v1/pods?watch=1&resourceVersion=7"}),
+            json!({"message": "too old resource version: 7 (9)"}),
+            json!({"message": "Too large resource version: 99, current: 12"}),
+            object('a', "7", "2026-01-02T03:04:05Z"),
+        ]);
+        assert_eq!(
+            normal.steps[0]["request"],
+            "GET /api/v1/pods?watch=1&resourceVersion=‹version-1›"
+        );
+        assert_eq!(
+            normal.steps[1]["message"],
+            "too old resource version: ‹version-1› (‹version›)"
+        );
+        assert_eq!(
+            normal.steps[2]["message"],
+            "Too large resource version: 99, current: ‹version›"
+        );
+    }
+
+    #[test]
+    fn a_list_is_placed_among_the_objects_and_has_no_number() {
+        let list = |version: &str| {
+            json!({"metadata": {"resourceVersion": version}, "items": [
+                object('a', "7", "2026-01-02T03:04:05Z"), object('b', "9", "2026-01-02T03:04:05Z"),
+            ]})
+        };
+        assert_eq!(of(&[list("9")]).collections, [2]);
+        assert_eq!(of(&[list("12")]).collections, [2]);
+        assert_eq!(of(&[list("8")]).collections, [1]);
+        let bookmark =
+            json!({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "8"}}});
+        let normal = of(&[list("9"), bookmark]);
+        assert_eq!(normal.collections, [2, 1]);
+        assert_eq!(
+            normal.steps[1]["object"]["metadata"]["resourceVersion"],
+            "‹version›"
+        );
+    }
+
+    #[test]
+    fn generated_names_are_replaced_wherever_they_are() {
+        let normal = of(&[
+            json!({"metadata": {"generateName": "pod-", "name": "pod-x7k2p"}}),
+            json!({"message": "pods \"pod-x7k2p\" not found"}),
+        ]);
+        assert_eq!(normal.steps[1]["message"], "pods \"pod-‹1›\" not found");
+    }
 }
