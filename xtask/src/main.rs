@@ -29,6 +29,9 @@ enum Chore {
     /// A real control plane on loopback, one a checkout: up, down, kubeconfig, program NAME.
     #[command(disable_help_flag = true)]
     Real(Rest),
+    /// Runs clients that nobody here wrote, and holds what passes against tests/clients/REPORT.md: [NAME] [--record].
+    #[command(disable_help_flag = true)]
+    Clients(Rest),
     /// Measures the embedded cluster and `inpod run`, built for release; takes about a minute.
     Bench,
 }
@@ -45,6 +48,9 @@ fn main() -> ExitCode {
         Chore::Tables { check } => tables::run(check).map_err(|error| error.to_string()),
         Chore::Conform(rest) => cargo::run("inpod-behaviour", &rest.arguments),
         Chore::Real(rest) => cargo::run("inpod-real", &rest.arguments),
+        Chore::Clients(rest) => {
+            cargo::build("inpod-cli").and_then(|()| cargo::run("inpod-clients", &rest.arguments))
+        }
         Chore::Bench => bench::run(),
     };
     match result {
