@@ -41,6 +41,10 @@ pub(super) struct GoField {
     pub(super) omitzero: bool,
     /// The number in protobuf, where the field is known there.
     pub(super) number: Option<u16>,
+    /// The tag `patchStrategy`, its parts; none where there is no tag.
+    pub(super) patch_strategies: Vec<String>,
+    /// The tag `patchMergeKey`, empty where there is none.
+    pub(super) patch_merge_key: String,
 }
 
 impl Package {
@@ -163,6 +167,7 @@ fn fields<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Result<Vec<GoField>>
             Some(number) => Some(number.parse().map_err(|_| format!("{line}: no number"))?),
             None => None,
         };
+        let patch_strategies = tag_value(tag, "patchStrategy").unwrap_or_default();
         // An embedded struct is declared by its type alone.
         let ty = declared.split_whitespace().last().unwrap_or_default();
         fields.push(GoField {
@@ -171,6 +176,13 @@ fn fields<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Result<Vec<GoField>>
             omitempty: options.contains(&"omitempty"),
             omitzero: options.contains(&"omitzero"),
             number,
+            patch_strategies: patch_strategies
+                .split_terminator(',')
+                .map(str::to_owned)
+                .collect(),
+            patch_merge_key: tag_value(tag, "patchMergeKey")
+                .unwrap_or_default()
+                .to_owned(),
         });
     }
     Err("a struct without an end".into())

@@ -3,7 +3,7 @@
 //! | table | from |
 //! |---|---|
 //! | resources, verbs, short names, group versions | `k8s.io/kubernetes` `api/discovery/*.json` |
-//! | types, fields, their order, `omitempty` and protobuf numbers | the struct tags of `k8s.io/api` and `k8s.io/apimachinery` |
+//! | types, fields, their order, `omitempty`, protobuf numbers and patch strategies | the struct tags of `k8s.io/api` and `k8s.io/apimachinery` |
 //! | which lists are sets or maps, which structs are atomic | `k8s.io/kubernetes` `api/openapi-spec/v3/*.json` |
 //! | default roles and bindings | `k8s.io/kubernetes` `plugin/pkg/auth/authorizer/rbac/bootstrappolicy/testdata` |
 

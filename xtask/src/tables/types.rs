@@ -250,6 +250,7 @@ impl Generator<'_> {
             write!(rows, ".within(&{within:?})")?;
         }
         rows.push_str(&self.openapi.merge(&owner.0, &owner.1, &field.json)?);
+        rows.push_str(&patch(field));
         rows.push_str(",\n");
         Ok(())
     }
@@ -394,6 +395,19 @@ impl Generator<'_> {
             });
         }
         Ok(tables)
+    }
+}
+
+/// The call that tells a field how a strategic merge patch changes it; empty for what is usual.
+fn patch(field: &GoField) -> String {
+    let has = |strategy: &str| field.patch_strategies.iter().any(|other| other == strategy);
+    if has("merge") {
+        format!(".patch_merges({:?})", field.patch_merge_key)
+    } else if has("replace") {
+        ".patch_replaces()".into()
+    } else {
+        // `retainKeys` alone tells those who make patches to say which keys stay.
+        String::new()
     }
 }
 

@@ -23,7 +23,7 @@ mod update;
 pub(crate) mod validation;
 mod watch;
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::StatusCode;
 use inpod::RequestInfo;
@@ -53,6 +53,25 @@ pub(crate) struct Context<'a> {
     pub(crate) subresource: Option<&'static Subresource>,
     /// Whether the request is a `dryRun=All`: everything happens but the write.
     pub(crate) dry_run: bool,
+    /// What the client is to be told beside the answer.
+    pub(crate) warnings: &'a Warnings,
+}
+
+/// What clients are told in `Warning` headers, each once.
+#[derive(Debug, Default)]
+pub(crate) struct Warnings(Mutex<Vec<String>>);
+
+impl Warnings {
+    pub(crate) fn add(&self, warning: String) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !all.contains(&warning) {
+            all.push(warning);
+        }
+    }
+
+    pub(crate) fn into_inner(self) -> Vec<String> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What the registry answers, for the wire to encode in the form that was asked for.
@@ -121,6 +140,12 @@ pub(crate) enum Input {
     MergePatch(serde_json::Value),
     /// `application/json-patch+json`, RFC 6902.
     JsonPatch(serde_json::Value),
+    /// `application/strategic-merge-patch+json`.
+    StrategicPatch {
+        patch: Json,
+        /// The fields that came twice.
+        duplicates: Vec<String>,
+    },
 }
 
 /// Does what `cx.info.verb` says. `query` is the raw query string.
@@ -168,6 +193,9 @@ pub(crate) fn serve(cx: Context<'_>, query: &str, input: Input) -> Result<Answer
             let patch = match input {
                 Input::MergePatch(patch) => Patch::Merge(patch),
                 Input::JsonPatch(patch) => Patch::Json(patch),
+                Input::StrategicPatch { patch, duplicates } => {
+                    return patch::patch_strategically(&cx, &patch, &duplicates, validation);
+                }
                 Input::Empty | Input::Object(_) => {
                     return Err(Status::bad_request(
                         "a patch has to be sent in the request body",

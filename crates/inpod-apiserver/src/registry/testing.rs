@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::auth::{Rbac, TokenPolicy, Tokens};
 use crate::core::Core;
 use crate::registry::json::tests::object;
-use crate::registry::{Answer, Context, Input, serve};
+use crate::registry::{Answer, Context, Input, Warnings, serve};
 use crate::schema::{Resource, Subresource};
 use crate::storage::{Lookup, Object, Store, Write};
 use crate::{Status, SystemSource, UserInfo};
@@ -48,6 +48,7 @@ pub(crate) static THINGS: Resource = Resource {
 pub(crate) struct Server {
     pub(crate) core: Core,
     user: UserInfo,
+    pub(crate) warnings: Warnings,
 }
 
 impl Server {
@@ -78,6 +79,7 @@ impl Server {
                 allocation: Mutex::default(),
             },
             user: UserInfo::new("admin", ["system:masters"]),
+            warnings: Warnings::default(),
         }
     }
 
@@ -122,6 +124,7 @@ impl Server {
                 .iter()
                 .find(|s| s.name == info.subresource),
             dry_run: false,
+            warnings: &self.warnings,
         }
     }
 

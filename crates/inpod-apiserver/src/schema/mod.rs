@@ -10,12 +10,13 @@ mod roles;
 #[rustfmt::skip]
 mod tables;
 mod time;
-mod types;
+pub(crate) mod types;
 mod yaml;
 
 use serde_json::{Map, Value};
 
 pub use json::decode_json;
+pub(crate) use json::{check_value, decode_untyped};
 pub use kind::Type;
 pub(crate) use kind::api_version;
 pub use lookup::{by_kind, group_versions, resource, resources, type_of};

@@ -53,6 +53,19 @@ pub(crate) struct Field {
     pub(crate) within: &'static [(&'static str, u16)],
     #[expect(dead_code, reason = "managedFields will ask")]
     pub(crate) merge: Merge,
+    pub(crate) patch: PatchStrategy,
+}
+
+/// What a strategic merge patch does with a field: Go's tags `patchStrategy` and `patchMergeKey`. `retainKeys` is not among
+/// them, because a patch says itself where keys are to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PatchStrategy {
+    /// Lists are replaced, structs and maps merged.
+    Default,
+    /// Whatever it is, it is replaced.
+    Replace,
+    /// Items of a list are merged by the field with this name; scalars, where it is empty, are added.
+    Merge(&'static str),
 }
 
 /// What of a field's value has owners of its own in `managedFields`.
@@ -155,6 +168,7 @@ pub(super) const fn omitzero(json: &'static str, number: u16, ty: &'static GoTyp
 impl Field {
     const fn new(json: &'static str, number: u16, presence: Presence, ty: &'static GoType) -> Self {
         let (within, merge): (&[_], _) = (&[], Merge::Default);
+        let patch = PatchStrategy::Default;
         Self {
             json,
             number,
@@ -162,7 +176,18 @@ impl Field {
             ty,
             within,
             merge,
+            patch,
         }
+    }
+
+    pub(super) const fn patch_merges(self, key: &'static str) -> Self {
+        let patch = PatchStrategy::Merge(key);
+        Self { patch, ..self }
+    }
+
+    pub(super) const fn patch_replaces(self) -> Self {
+        let patch = PatchStrategy::Replace;
+        Self { patch, ..self }
     }
 
     pub(super) const fn within(self, within: &'static [(&'static str, u16)]) -> Self {

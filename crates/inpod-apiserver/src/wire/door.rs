@@ -17,7 +17,7 @@ use super::{Drain, encode, input, paths, query, watch};
 use crate::breaks::{self, Break};
 use crate::core::Core;
 use crate::registry::query::Query;
-use crate::registry::{self, Answer, Context, Input};
+use crate::registry::{self, Answer, Context, Input, Warnings};
 use crate::schema::{self, Resource, Subresource};
 use crate::source::unix_seconds;
 use crate::storage::Lookup as _;
@@ -123,7 +123,7 @@ impl Door {
             "get" | "list" | "watch" => bytes::Bytes::new(),
             _ => input::read(body).await?,
         };
-        let (input, warnings) = input::decode(
+        let (input, in_body) = input::decode(
             parts,
             &info.verb,
             target.resource,
@@ -134,6 +134,10 @@ impl Door {
         if info.verb == "create" && target.is_pods() {
             self.wait_for_account(&info.namespace, &input).await;
         }
+        let warnings = Warnings::default();
+        for warning in in_body {
+            warnings.add(warning);
+        }
         let context = Context {
             core: &self.core,
             info,
@@ -141,6 +145,7 @@ impl Door {
             resource: target.resource,
             subresource: target.subresource,
             dry_run,
+            warnings: &warnings,
         };
         let answer = registry::serve(context, parts.uri.query().unwrap_or_default(), input)?;
         let now = unix_seconds(self.core.source.now());
@@ -154,7 +159,7 @@ impl Door {
                 watch::stream(parts, form, watch, &self.core, self.drain.clone())?
             }
         };
-        for warning in warnings {
+        for warning in warnings.into_inner() {
             if breaks::is_on(Break::NoWarning) {
                 break;
             }

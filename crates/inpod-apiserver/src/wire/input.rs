@@ -8,6 +8,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http_body_util::{BodyExt as _, Limited};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::query;
 use crate::registry::Input;
@@ -19,6 +20,7 @@ const LIMIT: usize = 3 << 20;
 
 const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
+const STRATEGIC_MERGE_PATCH: &str = "application/strategic-merge-patch+json";
 
 /// A body's media type.
 #[derive(Clone, Copy)]
@@ -227,8 +229,31 @@ fn patch(parts: &Parts, body: &[u8]) -> Result<Input, Status> {
     match media_type(parts) {
         JSON_PATCH => Ok(Input::JsonPatch(parse()?)),
         MERGE_PATCH => Ok(Input::MergePatch(parse()?)),
-        _ => Err(unsupported(&format!("{JSON_PATCH}, {MERGE_PATCH}"))),
+        STRATEGIC_MERGE_PATCH => strategic_patch(body),
+        _ => Err(unsupported(&format!(
+            "{JSON_PATCH}, {MERGE_PATCH}, {STRATEGIC_MERGE_PATCH}"
+        ))),
     }
+}
+
+fn strategic_patch(body: &[u8]) -> Result<Input, Status> {
+    let (value, duplicates) =
+        schema::decode_untyped(body).map_err(|_| Status::bad_request("invalid JSON patch"))?;
+    let found = match value {
+        Value::Object(patch) => return Ok(Input::StrategicPatch { patch, duplicates }),
+        // Go's decoder leaves a map as it is, which is empty.
+        Value::Null => {
+            let patch = Json::new();
+            return Ok(Input::StrategicPatch { patch, duplicates });
+        }
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+    };
+    Err(Status::bad_request(format!(
+        "json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
+    )))
 }
 
 fn delete_options(format: Format, body: &[u8]) -> Result<Json, Status> {

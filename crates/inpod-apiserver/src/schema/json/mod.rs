@@ -48,6 +48,7 @@ pub fn decode_json(ty: Type, body: &[u8], validation: FieldValidation) -> Result
     let mut decoder = Decoder {
         lexer: Lexer::new(body),
         errors: Errors::new(validation != FieldValidation::Ignore),
+        untyped: false,
     };
     let value = match decoder.document(ty.0) {
         Ok(Value::Object(value)) => value,
@@ -87,11 +88,44 @@ pub(super) fn parse(text: &[u8]) -> Result<Value, String> {
     let mut decoder = Decoder {
         lexer: Lexer::new(text),
         errors: Errors::new(false),
+        untyped: false,
     };
     let value = decoder
         .any()
         .and_then(|value| decoder.lexer.end().map(|()| value));
     value.map_err(|SyntaxError(message)| message)
+}
+
+/// Any JSON as a value, and the fields that come twice in it, of which the last stands.
+///
+/// # Errors
+/// Go's message where the text is no JSON.
+pub(crate) fn decode_untyped(text: &[u8]) -> Result<(Value, Vec<String>), String> {
+    let mut decoder = Decoder {
+        lexer: Lexer::new(text),
+        errors: Errors::new(true),
+        untyped: true,
+    };
+    let value = decoder
+        .any()
+        .and_then(|value| decoder.lexer.end().map(|()| value))
+        .map_err(|SyntaxError(message)| message)?;
+    Ok((value, decoder.errors.finish()?))
+}
+
+/// Whether a value by itself is one of type `ty`.
+///
+/// # Errors
+/// Go's message where it is not.
+pub(crate) fn check_value(ty: &'static GoType, value: &Value) -> Result<(), String> {
+    let text = value.to_string();
+    let mut decoder = Decoder {
+        lexer: Lexer::new(text.as_bytes()),
+        errors: Errors::new(false),
+        untyped: false,
+    };
+    decoder.value(ty).map_err(|SyntaxError(message)| message)?;
+    decoder.errors.finish().map(|_| ())
 }
 
 /// The 400 of a body whose kind cannot be told.
@@ -112,12 +146,14 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 struct Decoder<'a> {
     lexer: Lexer<'a>,
     errors: Errors<'a>,
+    /// Whether the whole document is of no type: in it a field that comes twice is told, in an untyped part of another it is not.
+    untyped: bool,
 }
 
 /// A value that was of another type than asked for is `None`, as is `null`.
 type Read = Result<Option<Value>, SyntaxError>;
 
-impl Decoder<'_> {
+impl<'a> Decoder<'a> {
     fn document(&mut self, ty: &'static GoType) -> Result<Value, SyntaxError> {
         let value = match self.lexer.peek_value()? {
             b'{' | b'n' => self.value(ty)?.unwrap_or_else(|| ty.zero()),
@@ -283,6 +319,20 @@ impl Decoder<'_> {
         Ok(None)
     }
 
+    /// A member of an object of no type.
+    fn member(&mut self, key: Cow<'a, str>, again: bool) -> Result<Value, SyntaxError> {
+        if !self.untyped {
+            return self.any();
+        }
+        if again {
+            self.errors.duplicate(&key);
+        }
+        self.errors.push(Segment::Key(key));
+        let value = self.any()?;
+        self.errors.pop();
+        Ok(value)
+    }
+
     /// Any JSON.
     fn any(&mut self) -> Result<Value, SyntaxError> {
         Ok(match self.lexer.peek_value()? {
@@ -292,7 +342,8 @@ impl Decoder<'_> {
                 let mut first = true;
                 while let Some(key) = self.lexer.key(first)? {
                     first = false;
-                    map.insert(key.into_owned(), self.any()?);
+                    let value = self.member(key.clone(), map.contains_key(&*key))?;
+                    map.insert(key.into_owned(), value);
                 }
                 map.into()
             }
@@ -300,7 +351,9 @@ impl Decoder<'_> {
                 let mut list = Vec::new();
                 self.lexer.enter()?;
                 while self.lexer.element(list.is_empty())? {
+                    self.errors.push(Segment::Index(list.len()));
                     list.push(self.any()?);
+                    self.errors.pop();
                 }
                 list.into()
             }

@@ -74,7 +74,7 @@ pub(in crate::schema) static MUTATING_ADMISSION_POLICY_SPEC: GoType = structure(
     omitempty("variables", 3, &list("[]v1.Variable", &VARIABLE)),
     omitempty("mutations", 4, &list("[]v1.Mutation", &MUTATION)),
     optional("failurePolicy", 5, &string("v1.FailurePolicyType")),
-    omitempty("matchConditions", 6, &list("[]v1.MatchCondition", &MATCH_CONDITION)).keyed(&[("name", None)]),
+    omitempty("matchConditions", 6, &list("[]v1.MatchCondition", &MATCH_CONDITION)).keyed(&[("name", None)]).patch_merges("name"),
     omitempty("reinvocationPolicy", 7, &string("v1.ReinvocationPolicyType")),
 ]);
 
@@ -90,14 +90,14 @@ pub(in crate::schema) static MUTATING_WEBHOOK: GoType = structure("v1.MutatingWe
     optional("timeoutSeconds", 7, &INT32),
     always("admissionReviewVersions", 8, &list("[]string", &STRING)),
     optional("reinvocationPolicy", 10, &string("v1.ReinvocationPolicyType")),
-    omitempty("matchConditions", 12, &list("[]v1.MatchCondition", &MATCH_CONDITION)).keyed(&[("name", None)]),
+    omitempty("matchConditions", 12, &list("[]v1.MatchCondition", &MATCH_CONDITION)).keyed(&[("name", None)]).patch_merges("name"),
 ]);
 
 pub(in crate::schema) static MUTATING_WEBHOOK_CONFIGURATION: GoType = structure("v1.MutatingWebhookConfiguration", &[
     KIND,
     API_VERSION,
     always("metadata", 1, &meta_v1::OBJECT_META),
-    omitempty("webhooks", 2, &list("[]v1.MutatingWebhook", &MUTATING_WEBHOOK)).keyed(&[("name", None)]),
+    omitempty("webhooks", 2, &list("[]v1.MutatingWebhook", &MUTATING_WEBHOOK)).keyed(&[("name", None)]).patch_merges("name"),
 ]);
 
 pub(in crate::schema) static MUTATING_WEBHOOK_CONFIGURATION_LIST: GoType = structure("v1.MutatingWebhookConfigurationList", &[
@@ -195,8 +195,8 @@ pub(in crate::schema) static VALIDATING_ADMISSION_POLICY_SPEC: GoType = structur
     omitempty("validations", 3, &list("[]v1.Validation", &VALIDATION)),
     optional("failurePolicy", 4, &string("v1.FailurePolicyType")),
     omitempty("auditAnnotations", 5, &list("[]v1.AuditAnnotation", &AUDIT_ANNOTATION)),
-    omitempty("matchConditions", 6, &list("[]v1.MatchCondition", &MATCH_CONDITION)).keyed(&[("name", None)]),
-    omitempty("variables", 7, &list("[]v1.Variable", &VARIABLE)).keyed(&[("name", None)]),
+    omitempty("matchConditions", 6, &list("[]v1.MatchCondition", &MATCH_CONDITION)).keyed(&[("name", None)]).patch_merges("name"),
+    omitempty("variables", 7, &list("[]v1.Variable", &VARIABLE)).keyed(&[("name", None)]).patch_merges("name"),
 ]);
 
 pub(in crate::schema) static VALIDATING_ADMISSION_POLICY_STATUS: GoType = structure("v1.ValidatingAdmissionPolicyStatus", &[
@@ -216,14 +216,14 @@ pub(in crate::schema) static VALIDATING_WEBHOOK: GoType = structure("v1.Validati
     nullable("sideEffects", 6, &string("v1.SideEffectClass")),
     optional("timeoutSeconds", 7, &INT32),
     always("admissionReviewVersions", 8, &list("[]string", &STRING)),
-    omitempty("matchConditions", 11, &list("[]v1.MatchCondition", &MATCH_CONDITION)).keyed(&[("name", None)]),
+    omitempty("matchConditions", 11, &list("[]v1.MatchCondition", &MATCH_CONDITION)).keyed(&[("name", None)]).patch_merges("name"),
 ]);
 
 pub(in crate::schema) static VALIDATING_WEBHOOK_CONFIGURATION: GoType = structure("v1.ValidatingWebhookConfiguration", &[
     KIND,
     API_VERSION,
     always("metadata", 1, &meta_v1::OBJECT_META),
-    omitempty("webhooks", 2, &list("[]v1.ValidatingWebhook", &VALIDATING_WEBHOOK)).keyed(&[("name", None)]),
+    omitempty("webhooks", 2, &list("[]v1.ValidatingWebhook", &VALIDATING_WEBHOOK)).keyed(&[("name", None)]).patch_merges("name"),
 ]);
 
 pub(in crate::schema) static VALIDATING_WEBHOOK_CONFIGURATION_LIST: GoType = structure("v1.ValidatingWebhookConfigurationList", &[

@@ -59,7 +59,7 @@ pub(in crate::schema) static DAEMON_SET_STATUS: GoType = structure("v1.DaemonSet
     omitempty("numberAvailable", 7, &INT32),
     omitempty("numberUnavailable", 8, &INT32),
     optional("collisionCount", 9, &INT32),
-    omitempty("conditions", 10, &list("[]v1.DaemonSetCondition", &DAEMON_SET_CONDITION)).keyed(&[("type", Some(""))]),
+    omitempty("conditions", 10, &list("[]v1.DaemonSetCondition", &DAEMON_SET_CONDITION)).keyed(&[("type", Some(""))]).patch_merges("type"),
 ]);
 
 pub(in crate::schema) static DAEMON_SET_UPDATE_STRATEGY: GoType = structure("v1.DaemonSetUpdateStrategy", &[
@@ -110,7 +110,7 @@ pub(in crate::schema) static DEPLOYMENT_STATUS: GoType = structure("v1.Deploymen
     omitempty("availableReplicas", 4, &INT32),
     omitempty("unavailableReplicas", 5, &INT32),
     optional("terminatingReplicas", 9, &INT32),
-    omitempty("conditions", 6, &list("[]v1.DeploymentCondition", &DEPLOYMENT_CONDITION)).keyed(&[("type", Some(""))]),
+    omitempty("conditions", 6, &list("[]v1.DeploymentCondition", &DEPLOYMENT_CONDITION)).keyed(&[("type", Some(""))]).patch_merges("type"),
     optional("collisionCount", 8, &INT32),
 ]);
 
@@ -156,7 +156,7 @@ pub(in crate::schema) static REPLICA_SET_STATUS: GoType = structure("v1.ReplicaS
     omitempty("availableReplicas", 5, &INT32),
     optional("terminatingReplicas", 7, &INT32),
     omitempty("observedGeneration", 3, &INT64),
-    omitempty("conditions", 6, &list("[]v1.ReplicaSetCondition", &REPLICA_SET_CONDITION)).keyed(&[("type", Some(""))]),
+    omitempty("conditions", 6, &list("[]v1.ReplicaSetCondition", &REPLICA_SET_CONDITION)).keyed(&[("type", Some(""))]).patch_merges("type"),
 ]);
 
 pub(in crate::schema) static ROLLING_UPDATE_DAEMON_SET: GoType = structure("v1.RollingUpdateDaemonSet", &[
@@ -229,7 +229,7 @@ pub(in crate::schema) static STATEFUL_SET_STATUS: GoType = structure("v1.Statefu
     omitempty("currentRevision", 6, &STRING),
     omitempty("updateRevision", 7, &STRING),
     optional("collisionCount", 9, &INT32),
-    omitempty("conditions", 10, &list("[]v1.StatefulSetCondition", &STATEFUL_SET_CONDITION)).keyed(&[("type", Some(""))]),
+    omitempty("conditions", 10, &list("[]v1.StatefulSetCondition", &STATEFUL_SET_CONDITION)).keyed(&[("type", Some(""))]).patch_merges("type"),
     always("availableReplicas", 11, &INT32),
 ]);
 

@@ -87,7 +87,7 @@ pub(in crate::schema) static HORIZONTAL_POD_AUTOSCALER_STATUS: GoType = structur
     omitempty("currentReplicas", 3, &INT32),
     always("desiredReplicas", 4, &INT32),
     always("currentMetrics", 5, &list("[]v2.MetricStatus", &METRIC_STATUS)),
-    omitempty("conditions", 6, &list("[]v2.HorizontalPodAutoscalerCondition", &HORIZONTAL_POD_AUTOSCALER_CONDITION)).keyed(&[("type", None)]),
+    omitempty("conditions", 6, &list("[]v2.HorizontalPodAutoscalerCondition", &HORIZONTAL_POD_AUTOSCALER_CONDITION)).keyed(&[("type", None)]).patch_merges("type"),
 ]);
 
 pub(in crate::schema) static METRIC_IDENTIFIER: GoType = structure("v2.MetricIdentifier", &[

@@ -63,7 +63,7 @@ pub(in crate::schema) static JOB_SCHEDULING_CONFIGURATION: GoType = structure("v
     optional("schedulingPolicy", 1, &scheduling_v1alpha3::WORKLOAD_POD_GROUP_SCHEDULING_POLICY),
     optional("schedulingConstraints", 2, &scheduling_v1alpha3::WORKLOAD_POD_GROUP_SCHEDULING_CONSTRAINTS),
     optional("disruptionMode", 3, &scheduling_v1alpha3::WORKLOAD_POD_GROUP_DISRUPTION_MODE),
-    omitempty("resourceClaims", 4, &list("[]v1alpha3.WorkloadPodGroupResourceClaim", &scheduling_v1alpha3::WORKLOAD_POD_GROUP_RESOURCE_CLAIM)).keyed(&[("name", None)]),
+    omitempty("resourceClaims", 4, &list("[]v1alpha3.WorkloadPodGroupResourceClaim", &scheduling_v1alpha3::WORKLOAD_POD_GROUP_RESOURCE_CLAIM)).keyed(&[("name", None)]).patch_merges("name"),
 ]);
 
 pub(in crate::schema) static JOB_SPEC: GoType = structure("v1.JobSpec", &[
@@ -87,7 +87,7 @@ pub(in crate::schema) static JOB_SPEC: GoType = structure("v1.JobSpec", &[
 ]);
 
 pub(in crate::schema) static JOB_STATUS: GoType = structure("v1.JobStatus", &[
-    omitempty("conditions", 1, &list("[]v1.JobCondition", &JOB_CONDITION)),
+    omitempty("conditions", 1, &list("[]v1.JobCondition", &JOB_CONDITION)).patch_merges("type"),
     optional("startTime", 2, &TIME),
     optional("completionTime", 3, &TIME),
     omitempty("active", 4, &INT32),

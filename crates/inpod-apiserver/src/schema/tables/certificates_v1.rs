@@ -91,7 +91,7 @@ pub(in crate::schema) static POD_CERTIFICATE_REQUEST_SPEC: GoType = structure("v
 ]);
 
 pub(in crate::schema) static POD_CERTIFICATE_REQUEST_STATUS: GoType = structure("v1.PodCertificateRequestStatus", &[
-    omitempty("conditions", 1, &list("[]v1.Condition", &meta_v1::CONDITION)).keyed(&[("type", None)]),
+    omitempty("conditions", 1, &list("[]v1.Condition", &meta_v1::CONDITION)).keyed(&[("type", None)]).patch_merges("type"),
     omitempty("certificateChain", 2, &STRING),
     optional("notBefore", 4, &TIME),
     optional("beginRefreshAt", 5, &TIME),

@@ -137,7 +137,7 @@ pub(in crate::schema) static COMPONENT_STATUS: GoType = structure("v1.ComponentS
     KIND,
     API_VERSION,
     always("metadata", 1, &meta_v1::OBJECT_META),
-    omitempty("conditions", 2, &list("[]v1.ComponentCondition", &COMPONENT_CONDITION)).keyed(&[("type", None)]),
+    omitempty("conditions", 2, &list("[]v1.ComponentCondition", &COMPONENT_CONDITION)).keyed(&[("type", None)]).patch_merges("type"),
 ]);
 
 pub(in crate::schema) static COMPONENT_STATUS_LIST: GoType = structure("v1.ComponentStatusList", &[
@@ -202,15 +202,15 @@ pub(in crate::schema) static CONTAINER: GoType = structure("v1.Container", &[
     omitempty("command", 3, &list("[]string", &STRING)),
     omitempty("args", 4, &list("[]string", &STRING)),
     omitempty("workingDir", 5, &STRING),
-    omitempty("ports", 6, &list("[]v1.ContainerPort", &CONTAINER_PORT)).keyed(&[("containerPort", None), ("protocol", Some("TCP"))]),
+    omitempty("ports", 6, &list("[]v1.ContainerPort", &CONTAINER_PORT)).keyed(&[("containerPort", None), ("protocol", Some("TCP"))]).patch_merges("containerPort"),
     omitempty("envFrom", 19, &list("[]v1.EnvFromSource", &ENV_FROM_SOURCE)),
-    omitempty("env", 7, &list("[]v1.EnvVar", &ENV_VAR)).keyed(&[("name", None)]),
+    omitempty("env", 7, &list("[]v1.EnvVar", &ENV_VAR)).keyed(&[("name", None)]).patch_merges("name"),
     always("resources", 8, &RESOURCE_REQUIREMENTS),
     omitempty("resizePolicy", 23, &list("[]v1.ContainerResizePolicy", &CONTAINER_RESIZE_POLICY)),
     optional("restartPolicy", 24, &string("v1.ContainerRestartPolicy")),
     omitempty("restartPolicyRules", 25, &list("[]v1.ContainerRestartRule", &CONTAINER_RESTART_RULE)),
-    omitempty("volumeMounts", 9, &list("[]v1.VolumeMount", &VOLUME_MOUNT)).keyed(&[("mountPath", None)]),
-    omitempty("volumeDevices", 21, &list("[]v1.VolumeDevice", &VOLUME_DEVICE)).keyed(&[("devicePath", None)]),
+    omitempty("volumeMounts", 9, &list("[]v1.VolumeMount", &VOLUME_MOUNT)).keyed(&[("mountPath", None)]).patch_merges("mountPath"),
+    omitempty("volumeDevices", 21, &list("[]v1.VolumeDevice", &VOLUME_DEVICE)).keyed(&[("devicePath", None)]).patch_merges("devicePath"),
     optional("livenessProbe", 10, &PROBE),
     optional("readinessProbe", 11, &PROBE),
     optional("startupProbe", 22, &PROBE),
@@ -295,9 +295,9 @@ pub(in crate::schema) static CONTAINER_STATUS: GoType = structure("v1.ContainerS
     optional("started", 9, &BOOL),
     omitempty("allocatedResources", 10, &map("v1.ResourceList", &QUANTITY)),
     optional("resources", 11, &RESOURCE_REQUIREMENTS),
-    omitempty("volumeMounts", 12, &list("[]v1.VolumeMountStatus", &VOLUME_MOUNT_STATUS)).keyed(&[("mountPath", None)]),
+    omitempty("volumeMounts", 12, &list("[]v1.VolumeMountStatus", &VOLUME_MOUNT_STATUS)).keyed(&[("mountPath", None)]).patch_merges("mountPath"),
     optional("user", 13, &CONTAINER_USER),
-    omitempty("allocatedResourcesStatus", 14, &list("[]v1.ResourceStatus", &RESOURCE_STATUS)).keyed(&[("name", None)]),
+    omitempty("allocatedResourcesStatus", 14, &list("[]v1.ResourceStatus", &RESOURCE_STATUS)).keyed(&[("name", None)]).patch_merges("name"),
     optional("stopSignal", 15, &string("v1.Signal")),
 ]);
 
@@ -393,15 +393,15 @@ pub(in crate::schema) static EPHEMERAL_CONTAINER: GoType = structure("v1.Ephemer
     omitempty("command", 3, &list("[]string", &STRING)).within(&[("EphemeralContainerCommon", 1)]),
     omitempty("args", 4, &list("[]string", &STRING)).within(&[("EphemeralContainerCommon", 1)]),
     omitempty("workingDir", 5, &STRING).within(&[("EphemeralContainerCommon", 1)]),
-    omitempty("ports", 6, &list("[]v1.ContainerPort", &CONTAINER_PORT)).within(&[("EphemeralContainerCommon", 1)]),
+    omitempty("ports", 6, &list("[]v1.ContainerPort", &CONTAINER_PORT)).within(&[("EphemeralContainerCommon", 1)]).patch_merges("containerPort"),
     omitempty("envFrom", 19, &list("[]v1.EnvFromSource", &ENV_FROM_SOURCE)).within(&[("EphemeralContainerCommon", 1)]),
-    omitempty("env", 7, &list("[]v1.EnvVar", &ENV_VAR)).within(&[("EphemeralContainerCommon", 1)]),
+    omitempty("env", 7, &list("[]v1.EnvVar", &ENV_VAR)).within(&[("EphemeralContainerCommon", 1)]).patch_merges("name"),
     always("resources", 8, &RESOURCE_REQUIREMENTS).within(&[("EphemeralContainerCommon", 1)]),
     omitempty("resizePolicy", 23, &list("[]v1.ContainerResizePolicy", &CONTAINER_RESIZE_POLICY)).within(&[("EphemeralContainerCommon", 1)]),
     optional("restartPolicy", 24, &string("v1.ContainerRestartPolicy")).within(&[("EphemeralContainerCommon", 1)]),
     omitempty("restartPolicyRules", 25, &list("[]v1.ContainerRestartRule", &CONTAINER_RESTART_RULE)).within(&[("EphemeralContainerCommon", 1)]),
-    omitempty("volumeMounts", 9, &list("[]v1.VolumeMount", &VOLUME_MOUNT)).within(&[("EphemeralContainerCommon", 1)]),
-    omitempty("volumeDevices", 21, &list("[]v1.VolumeDevice", &VOLUME_DEVICE)).within(&[("EphemeralContainerCommon", 1)]),
+    omitempty("volumeMounts", 9, &list("[]v1.VolumeMount", &VOLUME_MOUNT)).within(&[("EphemeralContainerCommon", 1)]).patch_merges("mountPath"),
+    omitempty("volumeDevices", 21, &list("[]v1.VolumeDevice", &VOLUME_DEVICE)).within(&[("EphemeralContainerCommon", 1)]).patch_merges("devicePath"),
     optional("livenessProbe", 10, &PROBE).within(&[("EphemeralContainerCommon", 1)]),
     optional("readinessProbe", 11, &PROBE).within(&[("EphemeralContainerCommon", 1)]),
     optional("startupProbe", 22, &PROBE).within(&[("EphemeralContainerCommon", 1)]),
@@ -712,7 +712,7 @@ pub(in crate::schema) static NAMESPACE_SPEC: GoType = structure("v1.NamespaceSpe
 
 pub(in crate::schema) static NAMESPACE_STATUS: GoType = structure("v1.NamespaceStatus", &[
     omitempty("phase", 1, &string("v1.NamespacePhase")),
-    omitempty("conditions", 2, &list("[]v1.NamespaceCondition", &NAMESPACE_CONDITION)).keyed(&[("type", None)]),
+    omitempty("conditions", 2, &list("[]v1.NamespaceCondition", &NAMESPACE_CONDITION)).keyed(&[("type", None)]).patch_merges("type"),
 ]);
 
 pub(in crate::schema) static NODE: GoType = structure("v1.Node", &[
@@ -747,8 +747,8 @@ pub(in crate::schema) static NODE_ALLOCATABLE_OVERHEAD_RESOURCES: GoType = struc
 pub(in crate::schema) static NODE_ALLOCATABLE_RESOURCE_CLAIM_STATUS: GoType = structure("v1.NodeAllocatableResourceClaimStatus", &[
     always("resourceClaimName", 1, &STRING),
     omitempty("containers", 2, &list("[]string", &STRING)).set(),
-    omitempty("mapping", 4, &list("[]v1.NodeAllocatableMappedResources", &NODE_ALLOCATABLE_MAPPED_RESOURCES)).keyed(&[("name", None)]),
-    omitempty("overhead", 5, &list("[]v1.NodeAllocatableOverheadResources", &NODE_ALLOCATABLE_OVERHEAD_RESOURCES)).keyed(&[("name", None)]),
+    omitempty("mapping", 4, &list("[]v1.NodeAllocatableMappedResources", &NODE_ALLOCATABLE_MAPPED_RESOURCES)).keyed(&[("name", None)]).patch_merges("name"),
+    omitempty("overhead", 5, &list("[]v1.NodeAllocatableOverheadResources", &NODE_ALLOCATABLE_OVERHEAD_RESOURCES)).keyed(&[("name", None)]).patch_merges("name"),
 ]);
 
 pub(in crate::schema) static NODE_CONDITION: GoType = structure("v1.NodeCondition", &[
@@ -823,7 +823,7 @@ pub(in crate::schema) static NODE_SELECTOR_TERM: GoType = structure("v1.NodeSele
 
 pub(in crate::schema) static NODE_SPEC: GoType = structure("v1.NodeSpec", &[
     omitempty("podCIDR", 1, &STRING),
-    omitempty("podCIDRs", 7, &list("[]string", &STRING)).set(),
+    omitempty("podCIDRs", 7, &list("[]string", &STRING)).set().patch_merges(""),
     omitempty("providerID", 3, &STRING),
     omitempty("unschedulable", 4, &BOOL),
     omitempty("taints", 5, &list("[]v1.Taint", &TAINT)),
@@ -836,8 +836,8 @@ pub(in crate::schema) static NODE_STATUS: GoType = structure("v1.NodeStatus", &[
     omitempty("capacity", 1, &map("v1.ResourceList", &QUANTITY)),
     omitempty("allocatable", 2, &map("v1.ResourceList", &QUANTITY)),
     omitempty("phase", 3, &string("v1.NodePhase")),
-    omitempty("conditions", 4, &list("[]v1.NodeCondition", &NODE_CONDITION)).keyed(&[("type", None)]),
-    omitempty("addresses", 5, &list("[]v1.NodeAddress", &NODE_ADDRESS)).keyed(&[("type", None)]),
+    omitempty("conditions", 4, &list("[]v1.NodeCondition", &NODE_CONDITION)).keyed(&[("type", None)]).patch_merges("type"),
+    omitempty("addresses", 5, &list("[]v1.NodeAddress", &NODE_ADDRESS)).keyed(&[("type", None)]).patch_merges("type"),
     always("daemonEndpoints", 6, &NODE_DAEMON_ENDPOINTS),
     always("nodeInfo", 7, &NODE_SYSTEM_INFO),
     omitempty("images", 8, &list("[]v1.ContainerImage", &CONTAINER_IMAGE)),
@@ -931,7 +931,7 @@ pub(in crate::schema) static PERSISTENT_VOLUME_CLAIM_STATUS: GoType = structure(
     omitempty("phase", 1, &string("v1.PersistentVolumeClaimPhase")),
     omitempty("accessModes", 2, &list("[]v1.PersistentVolumeAccessMode", &string("v1.PersistentVolumeAccessMode"))),
     omitempty("capacity", 3, &map("v1.ResourceList", &QUANTITY)),
-    omitempty("conditions", 4, &list("[]v1.PersistentVolumeClaimCondition", &PERSISTENT_VOLUME_CLAIM_CONDITION)).keyed(&[("type", None)]),
+    omitempty("conditions", 4, &list("[]v1.PersistentVolumeClaimCondition", &PERSISTENT_VOLUME_CLAIM_CONDITION)).keyed(&[("type", None)]).patch_merges("type"),
     omitempty("allocatedResources", 5, &map("v1.ResourceList", &QUANTITY)),
     omitempty("allocatedResourceStatuses", 7, &map("map[v1.ResourceName]v1.ClaimResourceStatus", &string("v1.ClaimResourceStatus"))).granular(),
     optional("currentVolumeAttributesClassName", 8, &STRING),
@@ -1169,10 +1169,10 @@ pub(in crate::schema) static POD_SECURITY_CONTEXT: GoType = structure("v1.PodSec
 ]);
 
 pub(in crate::schema) static POD_SPEC: GoType = structure("v1.PodSpec", &[
-    omitempty("volumes", 1, &list("[]v1.Volume", &VOLUME)).keyed(&[("name", None)]),
-    omitempty("initContainers", 20, &list("[]v1.Container", &CONTAINER)).keyed(&[("name", None)]),
-    always("containers", 2, &list("[]v1.Container", &CONTAINER)).keyed(&[("name", None)]),
-    omitempty("ephemeralContainers", 34, &list("[]v1.EphemeralContainer", &EPHEMERAL_CONTAINER)).keyed(&[("name", None)]),
+    omitempty("volumes", 1, &list("[]v1.Volume", &VOLUME)).keyed(&[("name", None)]).patch_merges("name"),
+    omitempty("initContainers", 20, &list("[]v1.Container", &CONTAINER)).keyed(&[("name", None)]).patch_merges("name"),
+    always("containers", 2, &list("[]v1.Container", &CONTAINER)).keyed(&[("name", None)]).patch_merges("name"),
+    omitempty("ephemeralContainers", 34, &list("[]v1.EphemeralContainer", &EPHEMERAL_CONTAINER)).keyed(&[("name", None)]).patch_merges("name"),
     omitempty("restartPolicy", 3, &string("v1.RestartPolicy")),
     optional("terminationGracePeriodSeconds", 4, &INT64),
     optional("activeDeadlineSeconds", 5, &INT64),
@@ -1187,13 +1187,13 @@ pub(in crate::schema) static POD_SPEC: GoType = structure("v1.PodSpec", &[
     omitempty("hostIPC", 13, &BOOL),
     optional("shareProcessNamespace", 27, &BOOL),
     optional("securityContext", 14, &POD_SECURITY_CONTEXT),
-    omitempty("imagePullSecrets", 15, &list("[]v1.LocalObjectReference", &LOCAL_OBJECT_REFERENCE)).keyed(&[("name", Some(""))]),
+    omitempty("imagePullSecrets", 15, &list("[]v1.LocalObjectReference", &LOCAL_OBJECT_REFERENCE)).keyed(&[("name", Some(""))]).patch_merges("name"),
     omitempty("hostname", 16, &STRING),
     omitempty("subdomain", 17, &STRING),
     optional("affinity", 18, &AFFINITY),
     omitempty("schedulerName", 19, &STRING),
     omitempty("tolerations", 22, &list("[]v1.Toleration", &TOLERATION)),
-    omitempty("hostAliases", 23, &list("[]v1.HostAlias", &HOST_ALIAS)).keyed(&[("ip", None)]),
+    omitempty("hostAliases", 23, &list("[]v1.HostAlias", &HOST_ALIAS)).keyed(&[("ip", None)]).patch_merges("ip"),
     omitempty("priorityClassName", 24, &STRING),
     optional("priority", 25, &INT32),
     optional("dnsConfig", 26, &POD_DNS_CONFIG),
@@ -1202,40 +1202,40 @@ pub(in crate::schema) static POD_SPEC: GoType = structure("v1.PodSpec", &[
     optional("enableServiceLinks", 30, &BOOL),
     optional("preemptionPolicy", 31, &string("v1.PreemptionPolicy")),
     omitempty("overhead", 32, &map("v1.ResourceList", &QUANTITY)),
-    omitempty("topologySpreadConstraints", 33, &list("[]v1.TopologySpreadConstraint", &TOPOLOGY_SPREAD_CONSTRAINT)).keyed(&[("topologyKey", None), ("whenUnsatisfiable", None)]),
+    omitempty("topologySpreadConstraints", 33, &list("[]v1.TopologySpreadConstraint", &TOPOLOGY_SPREAD_CONSTRAINT)).keyed(&[("topologyKey", None), ("whenUnsatisfiable", None)]).patch_merges("topologyKey"),
     optional("setHostnameAsFQDN", 35, &BOOL),
     optional("os", 36, &POD_OS),
     optional("hostUsers", 37, &BOOL),
-    omitempty("schedulingGates", 38, &list("[]v1.PodSchedulingGate", &POD_SCHEDULING_GATE)).keyed(&[("name", None)]),
-    omitempty("resourceClaims", 39, &list("[]v1.PodResourceClaim", &POD_RESOURCE_CLAIM)).keyed(&[("name", None)]),
+    omitempty("schedulingGates", 38, &list("[]v1.PodSchedulingGate", &POD_SCHEDULING_GATE)).keyed(&[("name", None)]).patch_merges("name"),
+    omitempty("resourceClaims", 39, &list("[]v1.PodResourceClaim", &POD_RESOURCE_CLAIM)).keyed(&[("name", None)]).patch_merges("name"),
     optional("resources", 40, &RESOURCE_REQUIREMENTS),
     optional("hostnameOverride", 41, &STRING),
     optional("schedulingGroup", 43, &POD_SCHEDULING_GROUP),
-    omitempty("evictionResponders", 44, &list("[]v1.EvictionResponder", &EVICTION_RESPONDER)).keyed(&[("name", None)]),
+    omitempty("evictionResponders", 44, &list("[]v1.EvictionResponder", &EVICTION_RESPONDER)).keyed(&[("name", None)]).patch_merges("name"),
 ]);
 
 pub(in crate::schema) static POD_STATUS: GoType = structure("v1.PodStatus", &[
     omitempty("observedGeneration", 17, &INT64),
     omitempty("phase", 1, &string("v1.PodPhase")),
-    omitempty("conditions", 2, &list("[]v1.PodCondition", &POD_CONDITION)).keyed(&[("type", None)]),
+    omitempty("conditions", 2, &list("[]v1.PodCondition", &POD_CONDITION)).keyed(&[("type", None)]).patch_merges("type"),
     omitempty("message", 3, &STRING),
     omitempty("reason", 4, &STRING),
     omitempty("nominatedNodeName", 11, &STRING),
     omitempty("hostIP", 5, &STRING),
-    omitempty("hostIPs", 16, &list("[]v1.HostIP", &HOST_IP)),
+    omitempty("hostIPs", 16, &list("[]v1.HostIP", &HOST_IP)).patch_merges("ip"),
     omitempty("podIP", 6, &STRING),
-    omitempty("podIPs", 12, &list("[]v1.PodIP", &POD_IP)).keyed(&[("ip", None)]),
+    omitempty("podIPs", 12, &list("[]v1.PodIP", &POD_IP)).keyed(&[("ip", None)]).patch_merges("ip"),
     optional("startTime", 7, &TIME),
     omitempty("initContainerStatuses", 10, &list("[]v1.ContainerStatus", &CONTAINER_STATUS)),
     omitempty("containerStatuses", 8, &list("[]v1.ContainerStatus", &CONTAINER_STATUS)),
     omitempty("qosClass", 9, &string("v1.PodQOSClass")),
     omitempty("ephemeralContainerStatuses", 13, &list("[]v1.ContainerStatus", &CONTAINER_STATUS)),
     omitempty("resize", 14, &string("v1.PodResizeStatus")),
-    omitempty("resourceClaimStatuses", 15, &list("[]v1.PodResourceClaimStatus", &POD_RESOURCE_CLAIM_STATUS)).keyed(&[("name", None)]),
+    omitempty("resourceClaimStatuses", 15, &list("[]v1.PodResourceClaimStatus", &POD_RESOURCE_CLAIM_STATUS)).keyed(&[("name", None)]).patch_merges("name"),
     optional("extendedResourceClaimStatus", 18, &POD_EXTENDED_RESOURCE_CLAIM_STATUS),
     omitempty("allocatedResources", 19, &map("v1.ResourceList", &QUANTITY)),
     optional("resources", 20, &RESOURCE_REQUIREMENTS),
-    omitempty("nodeAllocatableResourceClaimStatuses", 21, &list("[]v1.NodeAllocatableResourceClaimStatus", &NODE_ALLOCATABLE_RESOURCE_CLAIM_STATUS)).keyed(&[("resourceClaimName", None)]),
+    omitempty("nodeAllocatableResourceClaimStatuses", 21, &list("[]v1.NodeAllocatableResourceClaimStatus", &NODE_ALLOCATABLE_RESOURCE_CLAIM_STATUS)).keyed(&[("resourceClaimName", None)]).patch_merges("resourceClaimName"),
     omitempty("volumeHealth", 22, &list("[]v1.PodVolumeHealth", &POD_VOLUME_HEALTH)).keyed(&[("name", None)]),
 ]);
 
@@ -1260,7 +1260,7 @@ pub(in crate::schema) static POD_TEMPLATE_SPEC: GoType = structure("v1.PodTempla
 
 pub(in crate::schema) static POD_VOLUME_HEALTH: GoType = structure("v1.PodVolumeHealth", &[
     always("name", 1, &STRING),
-    omitempty("healthConditions", 2, &list("[]v1.VolumeHealthCondition", &VOLUME_HEALTH_CONDITION)).keyed(&[("status", None), ("reason", None)]),
+    omitempty("healthConditions", 2, &list("[]v1.VolumeHealthCondition", &VOLUME_HEALTH_CONDITION)).keyed(&[("status", None), ("reason", None)]).patch_merges("status"),
     always("lastTransitionTime", 3, &TIME),
 ]);
 
@@ -1375,7 +1375,7 @@ pub(in crate::schema) static REPLICATION_CONTROLLER_STATUS: GoType = structure("
     omitempty("readyReplicas", 4, &INT32),
     omitempty("availableReplicas", 5, &INT32),
     omitempty("observedGeneration", 3, &INT64),
-    omitempty("conditions", 6, &list("[]v1.ReplicationControllerCondition", &REPLICATION_CONTROLLER_CONDITION)).keyed(&[("type", None)]),
+    omitempty("conditions", 6, &list("[]v1.ReplicationControllerCondition", &REPLICATION_CONTROLLER_CONDITION)).keyed(&[("type", None)]).patch_merges("type"),
 ]);
 
 pub(in crate::schema) static RESOURCE_CLAIM: GoType = structure("v1.ResourceClaim", &[
@@ -1560,7 +1560,7 @@ pub(in crate::schema) static SERVICE_ACCOUNT: GoType = structure("v1.ServiceAcco
     KIND,
     API_VERSION,
     always("metadata", 1, &meta_v1::OBJECT_META),
-    omitempty("secrets", 2, &list("[]v1.ObjectReference", &OBJECT_REFERENCE)).keyed(&[("name", None)]),
+    omitempty("secrets", 2, &list("[]v1.ObjectReference", &OBJECT_REFERENCE)).keyed(&[("name", None)]).patch_merges("name"),
     omitempty("imagePullSecrets", 3, &list("[]v1.LocalObjectReference", &LOCAL_OBJECT_REFERENCE)),
     optional("automountServiceAccountToken", 4, &BOOL),
 ]);
@@ -1602,7 +1602,7 @@ pub(in crate::schema) static SERVICE_PROXY_OPTIONS: GoType = structure("v1.Servi
 ]);
 
 pub(in crate::schema) static SERVICE_SPEC: GoType = structure("v1.ServiceSpec", &[
-    omitempty("ports", 1, &list("[]v1.ServicePort", &SERVICE_PORT)).keyed(&[("port", None), ("protocol", Some("TCP"))]),
+    omitempty("ports", 1, &list("[]v1.ServicePort", &SERVICE_PORT)).keyed(&[("port", None), ("protocol", Some("TCP"))]).patch_merges("port"),
     omitempty("selector", 2, &map("map[string]string", &STRING)).atomic(),
     omitempty("clusterIP", 3, &STRING),
     omitempty("clusterIPs", 18, &list("[]string", &STRING)),
@@ -1626,7 +1626,7 @@ pub(in crate::schema) static SERVICE_SPEC: GoType = structure("v1.ServiceSpec", 
 
 pub(in crate::schema) static SERVICE_STATUS: GoType = structure("v1.ServiceStatus", &[
     always("loadBalancer", 1, &LOAD_BALANCER_STATUS),
-    omitempty("conditions", 2, &list("[]v1.Condition", &meta_v1::CONDITION)).keyed(&[("type", None)]),
+    omitempty("conditions", 2, &list("[]v1.Condition", &meta_v1::CONDITION)).keyed(&[("type", None)]).patch_merges("type"),
 ]);
 
 pub(in crate::schema) static SESSION_AFFINITY_CONFIG: GoType = structure("v1.SessionAffinityConfig", &[
@@ -1757,7 +1757,7 @@ pub(in crate::schema) static VOLUME_HEALTH_CONDITION: GoType = structure("v1.Vol
 ]);
 
 pub(in crate::schema) static VOLUME_HEALTH_STATUS: GoType = structure("v1.VolumeHealthStatus", &[
-    omitempty("healthConditions", 1, &list("[]v1.VolumeHealthCondition", &VOLUME_HEALTH_CONDITION)).keyed(&[("status", None), ("reason", None)]),
+    omitempty("healthConditions", 1, &list("[]v1.VolumeHealthCondition", &VOLUME_HEALTH_CONDITION)).keyed(&[("status", None), ("reason", None)]).patch_merges("status"),
     always("lastTransitionTime", 2, &TIME),
 ]);
 

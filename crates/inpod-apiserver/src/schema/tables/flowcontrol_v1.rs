@@ -43,7 +43,7 @@ pub(in crate::schema) static FLOW_SCHEMA_SPEC: GoType = structure("v1.FlowSchema
 ]);
 
 pub(in crate::schema) static FLOW_SCHEMA_STATUS: GoType = structure("v1.FlowSchemaStatus", &[
-    omitempty("conditions", 1, &list("[]v1.FlowSchemaCondition", &FLOW_SCHEMA_CONDITION)).keyed(&[("type", None)]),
+    omitempty("conditions", 1, &list("[]v1.FlowSchemaCondition", &FLOW_SCHEMA_CONDITION)).keyed(&[("type", None)]).patch_merges("type"),
 ]);
 
 pub(in crate::schema) static GROUP_SUBJECT: GoType = structure("v1.GroupSubject", &[
@@ -107,7 +107,7 @@ pub(in crate::schema) static PRIORITY_LEVEL_CONFIGURATION_SPEC: GoType = structu
 ]);
 
 pub(in crate::schema) static PRIORITY_LEVEL_CONFIGURATION_STATUS: GoType = structure("v1.PriorityLevelConfigurationStatus", &[
-    omitempty("conditions", 1, &list("[]v1.PriorityLevelConfigurationCondition", &PRIORITY_LEVEL_CONFIGURATION_CONDITION)).keyed(&[("type", None)]),
+    omitempty("conditions", 1, &list("[]v1.PriorityLevelConfigurationCondition", &PRIORITY_LEVEL_CONFIGURATION_CONDITION)).keyed(&[("type", None)]).patch_merges("type"),
 ]);
 
 pub(in crate::schema) static QUEUING_CONFIGURATION: GoType = structure("v1.QueuingConfiguration", &[

@@ -167,8 +167,8 @@ pub(in crate::schema) static OBJECT_META: GoType = structure("v1.ObjectMeta", &[
     optional("deletionGracePeriodSeconds", 10, &INT64),
     omitempty("labels", 11, &map("map[string]string", &STRING)),
     omitempty("annotations", 12, &map("map[string]string", &STRING)),
-    omitempty("ownerReferences", 13, &list("[]v1.OwnerReference", &OWNER_REFERENCE)).keyed(&[("uid", None)]),
-    omitempty("finalizers", 14, &list("[]string", &STRING)).set(),
+    omitempty("ownerReferences", 13, &list("[]v1.OwnerReference", &OWNER_REFERENCE)).keyed(&[("uid", None)]).patch_merges("uid"),
+    omitempty("finalizers", 14, &list("[]string", &STRING)).set().patch_merges(""),
     omitempty("managedFields", 17, &list("[]v1.ManagedFieldsEntry", &MANAGED_FIELDS_ENTRY)),
 ]);
 

@@ -200,5 +200,5 @@ pub(in crate::schema) static SERVICE_CIDR_SPEC: GoType = structure("v1.ServiceCI
 ]);
 
 pub(in crate::schema) static SERVICE_CIDR_STATUS: GoType = structure("v1.ServiceCIDRStatus", &[
-    omitempty("conditions", 1, &list("[]v1.Condition", &meta_v1::CONDITION)).keyed(&[("type", None)]),
+    omitempty("conditions", 1, &list("[]v1.Condition", &meta_v1::CONDITION)).keyed(&[("type", None)]).patch_merges("type"),
 ]);

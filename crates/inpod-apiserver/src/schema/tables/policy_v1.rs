@@ -27,7 +27,7 @@ pub(in crate::schema) static POD_DISRUPTION_BUDGET_LIST: GoType = structure("v1.
 
 pub(in crate::schema) static POD_DISRUPTION_BUDGET_SPEC: GoType = structure("v1.PodDisruptionBudgetSpec", &[
     optional("minAvailable", 1, &INT_OR_STRING),
-    optional("selector", 2, &meta_v1::LABEL_SELECTOR),
+    optional("selector", 2, &meta_v1::LABEL_SELECTOR).patch_replaces(),
     optional("maxUnavailable", 3, &INT_OR_STRING),
     optional("unhealthyPodEvictionPolicy", 4, &string("v1.UnhealthyPodEvictionPolicyType")),
 ]);
@@ -39,5 +39,5 @@ pub(in crate::schema) static POD_DISRUPTION_BUDGET_STATUS: GoType = structure("v
     always("currentHealthy", 4, &INT32),
     always("desiredHealthy", 5, &INT32),
     always("expectedPods", 6, &INT32),
-    omitempty("conditions", 7, &list("[]v1.Condition", &meta_v1::CONDITION)).keyed(&[("type", None)]),
+    omitempty("conditions", 7, &list("[]v1.Condition", &meta_v1::CONDITION)).keyed(&[("type", None)]).patch_merges("type"),
 ]);

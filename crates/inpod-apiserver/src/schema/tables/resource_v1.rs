@@ -206,7 +206,7 @@ pub(in crate::schema) static DEVICE_TAINT_RULE_SPEC: GoType = structure("v1.Devi
 ]);
 
 pub(in crate::schema) static DEVICE_TAINT_RULE_STATUS: GoType = structure("v1.DeviceTaintRuleStatus", &[
-    omitempty("conditions", 1, &list("[]v1.Condition", &meta_v1::CONDITION)).keyed(&[("type", None)]),
+    omitempty("conditions", 1, &list("[]v1.Condition", &meta_v1::CONDITION)).keyed(&[("type", None)]).patch_merges("type"),
 ]);
 
 pub(in crate::schema) static DEVICE_TAINT_SELECTOR: GoType = structure("v1.DeviceTaintSelector", &[
@@ -289,7 +289,7 @@ pub(in crate::schema) static RESOURCE_CLAIM_SPEC: GoType = structure("v1.Resourc
 
 pub(in crate::schema) static RESOURCE_CLAIM_STATUS: GoType = structure("v1.ResourceClaimStatus", &[
     optional("allocation", 1, &ALLOCATION_RESULT),
-    omitempty("reservedFor", 2, &list("[]v1.ResourceClaimConsumerReference", &RESOURCE_CLAIM_CONSUMER_REFERENCE)).keyed(&[("uid", None)]),
+    omitempty("reservedFor", 2, &list("[]v1.ResourceClaimConsumerReference", &RESOURCE_CLAIM_CONSUMER_REFERENCE)).keyed(&[("uid", None)]).patch_merges("uid"),
     omitempty("devices", 4, &list("[]v1.AllocatedDeviceStatus", &ALLOCATED_DEVICE_STATUS)).keyed(&[("driver", None), ("device", None), ("pool", None), ("shareID", None)]),
 ]);
 

@@ -54,11 +54,11 @@ pub(in crate::schema) static CSI_NODE_LIST: GoType = structure("v1.CSINodeList",
 ]);
 
 pub(in crate::schema) static CSI_NODE_SPEC: GoType = structure("v1.CSINodeSpec", &[
-    always("drivers", 1, &list("[]v1.CSINodeDriver", &CSI_NODE_DRIVER)).keyed(&[("name", None)]),
+    always("drivers", 1, &list("[]v1.CSINodeDriver", &CSI_NODE_DRIVER)).keyed(&[("name", None)]).patch_merges("name"),
 ]);
 
 pub(in crate::schema) static CSI_NODE_STATUS: GoType = structure("v1.CSINodeStatus", &[
-    omitempty("storageHealth", 1, &list("[]v1.StorageHealth", &STORAGE_HEALTH)).keyed(&[("name", None)]),
+    omitempty("storageHealth", 1, &list("[]v1.StorageHealth", &STORAGE_HEALTH)).keyed(&[("name", None)]).patch_merges("name"),
 ]);
 
 pub(in crate::schema) static CSI_STORAGE_CAPACITY: GoType = structure("v1.CSIStorageCapacity", &[

@@ -23,6 +23,6 @@ pub(in crate::schema) static STORAGE_VERSION_MIGRATION_SPEC: GoType = structure(
 ]);
 
 pub(in crate::schema) static STORAGE_VERSION_MIGRATION_STATUS: GoType = structure("v1.StorageVersionMigrationStatus", &[
-    omitempty("conditions", 1, &list("[]v1.Condition", &meta_v1::CONDITION)).keyed(&[("type", None)]),
+    omitempty("conditions", 1, &list("[]v1.Condition", &meta_v1::CONDITION)).keyed(&[("type", None)]).patch_merges("type"),
     omitempty("resourceVersion", 2, &STRING),
 ]);

@@ -1,3 +1,7 @@
+mod convert;
+mod go;
+mod strategic;
+
 use json_patch::{PatchOperation, jsonptr::Pointer};
 use serde_json::Value;
 
@@ -34,6 +38,46 @@ pub(super) fn patch(
         let before = served(cx.resource, old.clone());
         let after = patch.apply(Value::Object(before.clone()))?;
         decode(cx, &before, after, validation).map(|object| to_storage(cx.resource, object))
+    })
+}
+
+/// Changes an object by a strategic merge patch; `duplicates` are the fields that came twice in it.
+pub(super) fn patch_strategically(
+    cx: &Context<'_>,
+    patch: &Json,
+    duplicates: &[String],
+    validation: FieldValidation,
+) -> Result<Answer, Status> {
+    let resource = cx.resource;
+    let ty = schema::type_of(resource.group, resource.version, resource.kind)
+        .ok_or_else(|| Status::bad_request("strategic merge patch format is not supported"))?;
+    update::change(cx, |old| {
+        let before = served(resource, old.clone());
+        let type_meta = ["kind", "apiVersion"].map(|field| (field, before.text(field).to_owned()));
+        let mut patch = patch.clone();
+        let mut after = strategic::merge(ty, before, &mut patch)?;
+        let refuse = |why: &str| {
+            let patch = go::print(&Value::Object(patch.clone()));
+            Status::invalid("", "", "", vec![invalid("patch", patch, why)])
+        };
+        let unknown = convert::convert(ty, &mut after).map_err(|why| refuse(&why))?;
+        let strict: Vec<String> = duplicates.iter().cloned().chain(unknown).collect();
+        match validation {
+            FieldValidation::Strict if !strict.is_empty() => {
+                let why = format!("strict decoding error: {}", strict.join(", "));
+                return Err(refuse(&why));
+            }
+            FieldValidation::Warn => strict.into_iter().for_each(|why| cx.warnings.add(why)),
+            _ => {}
+        }
+        // Whatever the patch calls it, it is still what its path says.
+        for (field, text) in type_meta {
+            after.put(field, text);
+        }
+        let text = Value::Object(after).to_string();
+        let decoded = schema::decode_json(ty, text.as_bytes(), FieldValidation::Ignore)
+            .map_err(|status| refuse(&status.message))?;
+        Ok(to_storage(resource, decoded.value))
     })
 }
 
