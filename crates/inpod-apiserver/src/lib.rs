@@ -14,6 +14,7 @@ pub mod breaks;
 mod breaks;
 mod controllers;
 mod core;
+mod managed_fields;
 mod pki;
 mod registry;
 pub mod schema;

@@ -1,4 +1,4 @@
-//! The published OpenAPI documents, for what the server's own merging of fields goes by.
+//! The published `OpenAPI` documents, for what the server's own merging of fields goes by.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -93,8 +93,6 @@ fn default<'a>(item: &'a Value, key: &str) -> Option<&'a str> {
     let required = item["required"]
         .as_array()
         .is_some_and(|required| required.iter().any(|name| name == key));
-    match required {
-        true => None,
-        false => item["properties"][key]["default"].as_str(),
-    }
+    let default = item["properties"][key]["default"].as_str();
+    default.filter(|_| !required)
 }

@@ -60,8 +60,6 @@ impl KubernetesService {
             "spec": {
                 "type": "ClusterIP",
                 "clusterIP": CLUSTER_IP,
-                "clusterIPs": [CLUSTER_IP],
-                "ipFamilies": ["IPv4"],
                 "ipFamilyPolicy": "SingleStack",
                 "internalTrafficPolicy": "Cluster",
                 "sessionAffinity": "None",

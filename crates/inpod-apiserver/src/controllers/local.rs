@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::Value;
@@ -16,6 +16,8 @@ use crate::wire::Door;
 pub(super) struct Local {
     door: Arc<Door>,
     user: UserInfo,
+    /// The program that this is a part of on the real server.
+    user_agent: &'static str,
 }
 
 /// An answer that was not 2xx.
@@ -35,7 +37,12 @@ impl Local {
             "system:apiserver",
             ["system:masters", "system:authenticated"],
         );
-        Self { door, user }
+        let user_agent = "kube-apiserver";
+        Self {
+            door,
+            user,
+            user_agent,
+        }
     }
 
     /// The controller of that name, whose rights are those of the `ClusterRole` `system:controller:{name}`.
@@ -48,7 +55,12 @@ impl Local {
                 "system:authenticated",
             ],
         );
-        Self { door, user }
+        let user_agent = "kube-controller-manager";
+        Self {
+            door,
+            user,
+            user_agent,
+        }
     }
 
     /// Creates an object; one that is there already is left as it is.
@@ -96,6 +108,7 @@ impl Local {
             .method(&method)
             .uri(path)
             .header(CONTENT_TYPE, content_type)
+            .header(USER_AGENT, self.user_agent)
             .extension(InProcess(self.user.clone()))
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| refused(StatusCode::BAD_REQUEST, error.to_string()))?;

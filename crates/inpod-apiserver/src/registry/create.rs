@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use serde_json::Value;
 
 use crate::admission::{Operation, admit};
 use crate::breaks::{self, Break};
 use crate::registry::json::Fields as _;
-use crate::registry::{Answer, Context, normalize, read, strategy, to_storage, validation};
+use crate::registry::{Answer, Context, normalize, owners, read, strategy, to_storage, validation};
 use crate::schema::Json;
 use crate::status::Reason;
 use crate::storage::{Lookup as _, Object, StorageError, Write};
@@ -34,9 +35,10 @@ pub(super) fn create(cx: &Context<'_>, object: Json) -> Result<Answer, Status> {
 /// Stores a new object in its storage version, under a name of its own or a generated one.
 pub(super) fn store_new(cx: &Context<'_>, mut object: Json) -> Result<Arc<Object>, Status> {
     strategy(cx.resource).default(&mut object);
+    let owners = owners::track(cx, None, &mut object);
     let prefix = object.text("metadata.generateName");
     if prefix.is_empty() || !object.is_empty_at("metadata.name") {
-        return attempt(cx, object);
+        return attempt(cx, object, owners);
     }
     let end = (0..=prefix.len().min(MAX_GENERATE_NAME))
         .rev()
@@ -47,7 +49,7 @@ pub(super) fn store_new(cx: &Context<'_>, mut object: Json) -> Result<Arc<Object
         name = format!("{prefix}{}", cx.core.source.suffix(SUFFIX));
         let mut named = object.clone();
         named.put("metadata.name", name.as_str());
-        match attempt(cx, named) {
+        match attempt(cx, named, owners.clone()) {
             Err(status) if status.reason == Reason::AlreadyExists => {}
             other => return other,
         }
@@ -60,7 +62,11 @@ pub(super) fn store_new(cx: &Context<'_>, mut object: Json) -> Result<Arc<Object
     }))
 }
 
-fn attempt(cx: &Context<'_>, mut object: Json) -> Result<Arc<Object>, Status> {
+fn attempt(
+    cx: &Context<'_>,
+    mut object: Json,
+    owners: Option<Value>,
+) -> Result<Arc<Object>, Status> {
     let strategy = strategy(cx.resource);
     let source = &cx.core.source;
     object.put("metadata.uid", source.uid());
@@ -73,6 +79,7 @@ fn attempt(cx: &Context<'_>, mut object: Json) -> Result<Arc<Object>, Status> {
     strategy.prepare_create(cx, &mut object);
     admit(cx, Operation::Create, &mut object)?;
     normalize(cx.resource, &mut object);
+    owners::put(&mut object, owners);
 
     let mut causes = validation::metadata(cx.resource, &object);
     causes.extend(strategy.validate(&object));
@@ -108,7 +115,7 @@ fn already_exists(cx: &Context<'_>, existing: &Object) -> Status {
     status
 }
 
-/// Forgets what only the server may say about an object. Managed fields are not tracked here, so that a client's are not kept.
+/// Forgets what only the server may say about an object.
 pub(super) fn wipe_system_fields(object: &mut Json) {
     let metadata = object.map_mut("metadata");
     for field in [
@@ -117,7 +124,6 @@ pub(super) fn wipe_system_fields(object: &mut Json) {
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
         "selfLink",
-        "managedFields",
     ] {
         metadata.shift_remove(field);
     }

@@ -9,6 +9,7 @@ mod delete;
 pub(crate) mod json;
 mod kinds;
 mod options;
+mod owners;
 mod patch;
 pub(crate) mod query;
 mod read;
@@ -51,6 +52,8 @@ pub(crate) struct Context<'a> {
     pub(crate) user: &'a UserInfo,
     pub(crate) resource: &'static Resource,
     pub(crate) subresource: Option<&'static Subresource>,
+    /// Who writes, in `metadata.managedFields`.
+    pub(crate) manager: &'a str,
     /// Whether the request is a `dryRun=All`: everything happens but the write.
     pub(crate) dry_run: bool,
     /// What the client is to be told beside the answer.
@@ -161,7 +164,13 @@ pub(crate) fn serve(cx: Context<'_>, query: &str, input: Input) -> Result<Answer
     let query = Query::parse(query);
     if let Some(special) = special(cx.resource, cx.subresource) {
         write_options("CreateOptions", &query)?;
-        let created = special.create(&cx, object(input)?)?;
+        let mut sent = object(input)?;
+        special.default(&mut sent);
+        let owners = owners::track(&cx, None, &mut sent);
+        let mut created = special.create(&cx, sent)?;
+        if special.keeps_metadata() {
+            owners::put(&mut created, owners);
+        }
         return Ok(Answer::Value(StatusCode::CREATED, created));
     }
     // The other subresources are about a container that runs, and here none does.

@@ -58,6 +58,15 @@ pub(crate) trait Strategy: Sync {
         &[]
     }
 
+    /// What a write of the object or (where it has a name) of a subresource leaves as it is, whatever was sent
+    /// (`GetResetFields`): nobody owns it by such a write.
+    fn reset_fields(&self, subresource: &str) -> &'static [&'static str] {
+        match subresource {
+            "status" => &["spec"],
+            _ => &["status"],
+        }
+    }
+
     /// Seconds between a delete without options and the removal (a scheduled Pod's grace period); 0: at once.
     fn grace_period(&self, _object: &Json) -> i64 {
         0
@@ -114,6 +123,14 @@ impl Column {
 
 /// A resource or subresource that is code rather than a stored object: a review, `serviceaccounts/token`, `pods/binding`.
 pub(crate) trait Special: Sync {
+    /// Fills in the defaults of what was sent.
+    fn default(&self, _object: &mut Json) {}
+
+    /// Whether the answer is the object that was sent, with its answer, so that it has its metadata.
+    fn keeps_metadata(&self) -> bool {
+        true
+    }
+
     /// Answers a create; the returned object has kind and apiVersion. The status code is 201.
     fn create(&self, cx: &Context<'_>, object: Json) -> Result<Json, Status>;
 }

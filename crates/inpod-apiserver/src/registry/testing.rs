@@ -123,6 +123,7 @@ impl Server {
                 .subresources
                 .iter()
                 .find(|s| s.name == info.subresource),
+            manager: "tester",
             dry_run: false,
             warnings: &self.warnings,
         }

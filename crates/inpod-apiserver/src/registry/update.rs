@@ -9,7 +9,9 @@ use crate::breaks::{self, Break};
 use crate::registry::json::Fields as _;
 use crate::registry::kinds::field::invalid;
 use crate::registry::read::namespace;
-use crate::registry::{Answer, Context, create, normalize, strategy, to_storage, validation};
+use crate::registry::{
+    Answer, Context, create, normalize, owners, strategy, to_storage, validation,
+};
 use crate::schema::Json;
 use crate::storage::{Lookup as _, Object, StorageError, Write};
 
@@ -85,6 +87,8 @@ fn attempt(
     create::ensure_namespace(cx, &mut new)?;
     check_name(cx, &new)?;
     check_revision(cx, current, &new)?;
+    strategy.default(&mut new);
+    let owners = owners::track(cx, Some(old), &mut new);
     keep_system_fields(&mut new, old);
     if breaks::is_on(Break::NewUid) {
         new.put("metadata.uid", cx.core.source.uid());
@@ -93,7 +97,6 @@ fn attempt(
         new.put("metadata.creationTimestamp", cx.core.source.timestamp());
     }
     keep_other_parts(cx, &mut new, old);
-    strategy.default(&mut new);
     strategy.prepare_update(cx, &mut new, old);
     admit(cx, Operation::Update(old), &mut new)?;
     if strategy.has_generation() && spec_differs(&new, old) {
@@ -101,6 +104,7 @@ fn attempt(
         new.put("metadata.generation", generation + 1);
     }
     normalize(cx.resource, &mut new);
+    owners::put_over(&mut new, old, owners);
 
     let mut causes = validation::metadata(cx.resource, &new);
     causes.extend(validation::metadata_update(&new, old));
@@ -221,7 +225,7 @@ fn keep_system_fields(new: &mut Json, old: &Json) {
         }
     }
     let metadata = new.map_mut("metadata");
-    for field in ["resourceVersion", "selfLink", "managedFields"] {
+    for field in ["resourceVersion", "selfLink"] {
         metadata.shift_remove(field);
     }
 }

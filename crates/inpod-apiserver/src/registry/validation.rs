@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::Cause;
+use crate::managed_fields::{MAX_MANAGER, is_printable};
 use crate::registry::json::Fields as _;
 use crate::registry::kinds::field::{forbidden, immutable, invalid, required, too_long};
 use crate::registry::kinds::names::{dns1123_label, dns1123_subdomain, longer_than, regex_error};
@@ -11,6 +12,8 @@ use crate::schema::{Json, Resource};
 
 /// The most bytes of all annotations of an object together.
 const MAX_ANNOTATIONS: usize = 256 << 10;
+/// The most bytes of a subresource in `metadata.managedFields`.
+const MAX_SUBRESOURCE: usize = 256;
 /// The finalizer that makes a deletion leave the dependents behind.
 pub(crate) const ORPHAN: &str = "orphan";
 /// The finalizer that makes a deletion wait for the dependents'.
@@ -48,6 +51,35 @@ pub(crate) fn metadata(resource: &Resource, object: &Json) -> Vec<Cause> {
     causes.extend(annotations(object.map("metadata.annotations")));
     causes.extend(owner_references(object));
     causes.extend(finalizers(object));
+    causes.extend(managed_fields(object));
+    causes
+}
+
+/// What is wrong with the managers that a client put into `metadata.managedFields`; the rest of it was read already.
+fn managed_fields(object: &Json) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    for (i, entry) in object.objects("metadata.managedFields").enumerate() {
+        let path = format!("metadata.managedFields[{i}]");
+        causes.extend(manager(entry.text("manager"), &format!("{path}.manager")));
+        if entry.text("subresource").len() > MAX_SUBRESOURCE {
+            let path = format!("{path}.subresource");
+            causes.push(too_long(path, MAX_SUBRESOURCE));
+        }
+    }
+    causes
+}
+
+/// What is wrong with the name of a manager at `path`.
+pub(crate) fn manager(manager: &str, path: &str) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    if manager.len() > MAX_MANAGER {
+        causes.push(too_long(path, MAX_MANAGER));
+    }
+    for (at, c) in manager.char_indices().filter(|(_, c)| !is_printable(*c)) {
+        let code = u32::from(c);
+        let why = format!("invalid character U+{code:04X} (at position {at})");
+        causes.push(invalid(path, manager, &why));
+    }
     causes
 }
 

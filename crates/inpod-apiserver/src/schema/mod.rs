@@ -23,6 +23,7 @@ pub use lookup::{by_kind, group_versions, resource, resources, type_of};
 pub use normalize::normalize;
 pub use protobuf::decode_protobuf;
 pub use roles::bootstrap_roles;
+pub(crate) use types::{Field, GoType, Merge, Shape};
 pub use yaml::decode_yaml;
 
 /// An object, a list or an options struct as JSON, keys in the order of the Go struct.

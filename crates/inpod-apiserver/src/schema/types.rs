@@ -12,7 +12,6 @@ pub(crate) struct GoType {
     pub(crate) go: &'static str,
     pub(crate) shape: Shape,
     /// Whether values of this struct have one owner, whatever their fields: `+structType=atomic`.
-    #[expect(dead_code, reason = "managedFields will ask")]
     pub(crate) atomic: bool,
 }
 
@@ -51,7 +50,6 @@ pub(crate) struct Field {
     /// The embedded structs that it lies in, outermost first, with their protobuf numbers: JSON knows nothing of them, in
     /// protobuf they are messages.
     pub(crate) within: &'static [(&'static str, u16)],
-    #[expect(dead_code, reason = "managedFields will ask")]
     pub(crate) merge: Merge,
     pub(crate) patch: PatchStrategy,
 }
@@ -316,7 +314,11 @@ impl Fields {
                 .next_if(|(set, _)| *set == index)
                 .map(|(_, value)| value);
             let value = match (value, field.presence) {
-                (Some(value), Presence::OmitEmpty) if is_empty(&value) => continue,
+                (Some(value), Presence::OmitEmpty)
+                    if is_empty(&value) && !is_reset(field, &value) =>
+                {
+                    continue;
+                }
                 (None | Some(Value::Null), presence) => match presence {
                     Presence::Always => field.ty.zero(),
                     Presence::Nullable => Value::Null,
@@ -339,6 +341,11 @@ fn sorted(mut map: Json) -> Json {
         map.sort_keys();
     }
     map
+}
+
+/// Whether the field says something by being empty: that the owners of all fields are to be forgotten.
+fn is_reset(field: &Field, value: &Value) -> bool {
+    field.json == "managedFields" && value.is_array()
 }
 
 /// What `omitempty` takes for empty.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::Buf;
 use futures_util::FutureExt as _;
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, USER_AGENT};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use inpod::RequestInfo;
 use serde_json::Value;
 
@@ -16,6 +16,7 @@ use super::reply::{self, Response};
 use super::{Drain, encode, input, paths, query, watch};
 use crate::breaks::{self, Break};
 use crate::core::Core;
+use crate::managed_fields;
 use crate::registry::query::Query;
 use crate::registry::{self, Answer, Context, Input, Warnings};
 use crate::schema::{self, Resource, Subresource};
@@ -130,7 +131,9 @@ impl Door {
             target.subresource,
             &body,
         )?;
-        let dry_run = is_dry_run(&query(parts), &input);
+        let parameters = query(parts);
+        let dry_run = is_dry_run(&parameters, &input);
+        let manager = manager(parameters.text("fieldManager"), &parts.headers);
         if info.verb == "create" && target.is_pods() {
             self.wait_for_account(&info.namespace, &input).await;
         }
@@ -144,6 +147,7 @@ impl Door {
             user,
             resource: target.resource,
             subresource: target.subresource,
+            manager: &manager,
             dry_run,
             warnings: &warnings,
         };
@@ -246,6 +250,13 @@ fn is_served(info: &RequestInfo) -> bool {
     schema::group_versions()
         .iter()
         .any(|g| g.group == info.api_group && g.versions.contains(&info.api_version.as_str()))
+}
+
+/// Who writes, by the parameter `fieldManager` or else the User-Agent.
+fn manager(field_manager: &str, headers: &HeaderMap) -> String {
+    let user_agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
+    let user_agent = String::from_utf8_lossy(user_agent.unwrap_or_default());
+    managed_fields::manager(field_manager, &user_agent)
 }
 
 /// Whether everything is to happen but the write: `dryRun=All` in the query or, for a delete, in its body. Other values than `All`

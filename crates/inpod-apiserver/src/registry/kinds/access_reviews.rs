@@ -79,7 +79,6 @@ impl AccessReviews {
             causes.extend(selector_problem(review, &selector));
         }
         let mut metadata = review.map("metadata").cloned().unwrap_or_default();
-        metadata.shift_remove("managedFields");
         let mut detail = "must be empty";
         if matches!(self, Self::Local) {
             metadata.shift_remove("namespace");

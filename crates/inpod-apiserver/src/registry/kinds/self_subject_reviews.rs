@@ -12,6 +12,10 @@ use crate::schema::Json;
 pub(super) struct SelfSubjectReviews;
 
 impl Special for SelfSubjectReviews {
+    fn keeps_metadata(&self) -> bool {
+        false
+    }
+
     fn create(&self, cx: &Context<'_>, _review: Json) -> Result<Json, Status> {
         Ok(super::object(json!({
             "kind": cx.resource.kind,
@@ -26,6 +30,10 @@ impl Special for SelfSubjectReviews {
 pub(super) struct SelfSubjectRulesReviews;
 
 impl Special for SelfSubjectRulesReviews {
+    fn keeps_metadata(&self) -> bool {
+        false
+    }
+
     fn create(&self, cx: &Context<'_>, review: Json) -> Result<Json, Status> {
         let namespace = review.text("spec.namespace");
         if namespace.is_empty() {

@@ -28,6 +28,7 @@ fn a_pod_is_stored_as_a_real_server_stores_it() {
     let mut pod = cluster().serve("create", PODS, pod("p")).expect("created");
     pod.put("metadata.uid", "(random)");
     pod.put("metadata.creationTimestamp", "(now)");
+    pod["metadata"]["managedFields"][0]["time"] = json!("(now)");
     let volume = pod["spec"]["volumes"][0]["name"]
         .as_str()
         .expect("a name")

@@ -28,6 +28,10 @@ const MAXIMUM_EXPIRATION: i64 = 1 << 32;
 const EXTENSIBLE_EXPIRATION: u64 = 3607;
 
 impl Special for TokenRequests {
+    fn default(&self, request: &mut Json) {
+        request.default_to("spec.expirationSeconds", DEFAULT_EXPIRATION);
+    }
+
     fn create(&self, cx: &Context<'_>, mut request: Json) -> Result<Json, Status> {
         admit(cx, Operation::Create, &mut request)?;
         let (namespace, name) = (&cx.info.namespace, &cx.info.name);
@@ -44,7 +48,6 @@ impl Special for TokenRequests {
         if request.is_empty_at("spec.audiences") {
             request.put("spec.audiences", json!([cx.core.tokens.issuer()]));
         }
-        request.default_to("spec.expirationSeconds", DEFAULT_EXPIRATION);
         let causes = problems(&request, cx.core.tokens.policy().minimum);
         if !causes.is_empty() {
             return Err(Status::invalid(GROUP, KIND, "", causes));

@@ -6,8 +6,9 @@ mod list;
 pub(crate) use delete::DeleteOptions;
 pub(crate) use list::{ListOptions, Match};
 
-use crate::registry::kinds::field::{forbidden, invalid, not_supported, too_long};
+use crate::registry::kinds::field::{forbidden, not_supported};
 use crate::registry::query::Query;
+use crate::registry::validation::manager;
 use crate::schema::FieldValidation;
 use crate::{Cause, Status};
 
@@ -26,17 +27,7 @@ pub(crate) fn write_options(kind: &str, query: &Query) -> Result<FieldValidation
             "may not be specified for non-apply patch",
         ));
     }
-    let manager = query.text("fieldManager");
-    if manager.len() > 128 {
-        causes.push(too_long("fieldManager", 128));
-    }
-    for (at, c) in manager.char_indices().filter(|(_, c)| c.is_control()) {
-        let why = format!(
-            "invalid character U+{:04X} (at position {at})",
-            u32::from(c)
-        );
-        causes.push(invalid("fieldManager", manager, &why));
-    }
+    causes.extend(manager(query.text("fieldManager"), "fieldManager"));
     let dry_run: Vec<String> = query.all("dryRun").map(str::to_owned).collect();
     causes.extend(dry_run_problems(&dry_run));
     let validation = match query.text("fieldValidation") {

@@ -15,6 +15,10 @@ use crate::{Cause, Reason, Status};
 pub(in crate::registry::kinds) struct Binding;
 
 impl Special for Binding {
+    fn keeps_metadata(&self) -> bool {
+        false
+    }
+
     fn create(&self, cx: &Context<'_>, mut binding: Json) -> Result<Json, Status> {
         admit(cx, Operation::Create, &mut binding)?;
         let name = pod_name(cx, &binding)?;

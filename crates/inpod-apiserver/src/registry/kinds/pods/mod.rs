@@ -85,6 +85,17 @@ impl Strategy for Pods {
         &LABELS
     }
 
+    fn reset_fields(&self, subresource: &str) -> &'static [&'static str] {
+        match subresource {
+            "status" => &[
+                "spec",
+                "metadata.deletionTimestamp",
+                "metadata.ownerReferences",
+            ],
+            _ => &["status"],
+        }
+    }
+
     fn grace_period(&self, pod: &Json) -> i64 {
         let unscheduled = pod.text("spec.nodeName").is_empty();
         if unscheduled || matches!(pod.text("status.phase"), "Succeeded" | "Failed") {
