@@ -53,7 +53,7 @@ pub enum Break {
 pub fn turn_on(broken: Option<Break>) {
     *BROKEN
         .write()
-        .unwrap_or_else(|poisoned| poisoned.into_inner()) = broken;
+        .unwrap_or_else(std::sync::PoisonError::into_inner) = broken;
 }
 
 #[cfg(feature = "breaks")]
@@ -64,7 +64,7 @@ static BROKEN: std::sync::RwLock<Option<Break>> = std::sync::RwLock::new(None);
 pub(crate) fn is_on(asked: Break) -> bool {
     *BROKEN
         .read()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
         == Some(asked)
 }
 

@@ -310,7 +310,7 @@ mod tests {
     }
 
     fn object(uid: char, version: &str, time: &str) -> Value {
-        let uid = format!("{0}0000000-0000-4000-8000-000000000000", uid);
+        let uid = format!("{uid}0000000-0000-4000-8000-000000000000");
         json!({"metadata": {"uid": uid, "resourceVersion": version, "creationTimestamp": time}})
     }
 
