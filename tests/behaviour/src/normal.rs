@@ -143,6 +143,8 @@ struct Pass {
 static UID: LazyLock<Regex> =
     regex!(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}");
 static TIME: LazyLock<Regex> = regex!(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z");
+/// How old an object is, in a Table: a moment.
+static AGE: LazyLock<Regex> = regex!(r"^\d{1,2}s$");
 static CERTIFICATE: LazyLock<Regex> =
     regex!(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\n]*-----END CERTIFICATE-----");
 /// Where messages and queries name a resourceVersion.
@@ -237,6 +239,9 @@ impl Pass {
     }
 
     fn text(&mut self, text: &str) -> String {
+        if AGE.is_match(text) {
+            return "‹age›".to_owned();
+        }
         let mut text = text.to_owned();
         for (value, placeholder) in &self.known.hidden {
             if text.contains(value.as_str()) {

@@ -247,6 +247,10 @@ impl Session {
     ) -> Map<String, Value> {
         let mut kept = Map::new();
         for name in HEADERS {
+            if name == "audit-id" && headers.contains_key(name) {
+                kept.insert(name.to_owned(), "‹uid›".into());
+                continue;
+            }
             let mut values = headers
                 .get_all(name)
                 .iter()

@@ -9,12 +9,7 @@ use crate::Case;
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = &'static Case> {
-    [
-        lists::CASES,
-        objects::CASES,
-        patches::CASES,
-        watches::CASES,
-    ]
-    .into_iter()
-    .flatten()
+    [lists::CASES, objects::CASES, patches::CASES, watches::CASES]
+        .into_iter()
+        .flatten()
 }
