@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Buf;
 use futures_util::FutureExt as _;
+use http::StatusCode;
 use http::header::{CACHE_CONTROL, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
@@ -94,9 +95,16 @@ impl Door {
     {
         let info = RequestInfo::parse(&parts.method, &parts.uri)
             .map_err(|error| Status::bad_request(error.to_string()))?;
-        let user = auth::authenticate(parts, &info, &self.core.tokens, &self.core.rbac)?;
+        let user = match auth::authenticate(parts, &info, &self.core.tokens, &self.core.rbac) {
+            Err(status) if status.code == StatusCode::FORBIDDEN => {
+                return Ok(reply::forbidden(parts, &status));
+            }
+            other => other?,
+        };
         auth::remove_credentials(&mut parts.headers);
-        self.core.rbac.authorize(&user, &info)?;
+        if let Err(status) = self.core.rbac.authorize(&user, &info) {
+            return Ok(reply::forbidden(parts, &status));
+        }
         if !info.is_resource_request {
             return paths::serve(self, parts, &info.path);
         }

@@ -199,7 +199,7 @@ pub(super) fn set_version(object: &mut Json, version: &str) {
 }
 
 pub(super) fn bytes(json: &Json) -> Vec<u8> {
-    serde_json::to_vec(json).unwrap_or_default()
+    reply::escaped(serde_json::to_vec(json).unwrap_or_default())
 }
 
 fn not_acceptable(message: &str) -> Status {

@@ -57,7 +57,7 @@ pub(super) fn page_not_found() -> Response {
 /// An error, in the form that was asked for, or as indented JSON where there is no such form: an error is never hidden behind
 /// the negotiation of how to write it.
 pub(super) fn error(parts: &Parts, status: &Status) -> Response {
-    let compact = serde_json::to_vec(&status.to_value()).unwrap_or_default();
+    let compact = escaped(serde_json::to_vec(&status.to_value()).unwrap_or_default());
     let form = Form::negotiate(parts, Endpoint::Other).unwrap_or(Form {
         pretty: true,
         ..Form::JSON
@@ -73,6 +73,32 @@ pub(super) fn error(parts: &Parts, status: &Status) -> Response {
             .insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
+}
+
+/// The 403 of the authorizer: alone among errors, it tells browsers not to guess what its text might be.
+pub(super) fn forbidden(parts: &Parts, status: &Status) -> Response {
+    let mut response = error(parts, status);
+    response
+        .headers_mut()
+        .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// JSON as Go's encoder writes it, which escapes what HTML would read. The three are in strings only.
+pub(super) fn escaped(json: Vec<u8>) -> Vec<u8> {
+    if !json.iter().any(|byte| matches!(byte, b'<' | b'>' | b'&')) {
+        return json;
+    }
+    let mut out = Vec::with_capacity(json.len() + 64);
+    for byte in json {
+        match byte {
+            b'<' => out.extend_from_slice(b"\\u003c"),
+            b'>' => out.extend_from_slice(b"\\u003e"),
+            b'&' => out.extend_from_slice(b"\\u0026"),
+            other => out.push(other),
+        }
+    }
+    out
 }
 
 /// Leaves of an answer what a HEAD gets (RFC 9110, section 9.3.2): hyper sees to that in HTTP/1.1, but in HTTP/2 it would send

@@ -1,5 +1,6 @@
 //! The cases, by area. A case that a bug taught is added here first.
 
+mod access;
 mod lists;
 mod objects;
 mod patches;
@@ -9,7 +10,13 @@ use crate::Case;
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = &'static Case> {
-    [lists::CASES, objects::CASES, patches::CASES, watches::CASES]
-        .into_iter()
-        .flatten()
+    [
+        access::CASES,
+        lists::CASES,
+        objects::CASES,
+        patches::CASES,
+        watches::CASES,
+    ]
+    .into_iter()
+    .flatten()
 }
