@@ -28,7 +28,7 @@ case_list![
     a_version_in_a_get,
 ];
 
-/// ConfigMaps `a`, `b` …, each labelled with its name and with whether its place is even; and their collection.
+/// Some `ConfigMaps`, each labelled with its name and with whether its place is even; and their collection.
 async fn some(s: &mut Session, names: &[&str]) -> Result<String, Failure> {
     let ns = s.namespace().await?;
     let all = format!("/api/v1/namespaces/{ns}/configmaps");

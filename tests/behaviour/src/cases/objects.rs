@@ -83,7 +83,7 @@ async fn an_object_keeps_its_age(s: &mut Session) -> Outcome {
     Ok(())
 }
 
-/// A ConfigMap `a` with `k: v`, as protobuf: the envelope, and in it metadata (1) with the name (1), and data (2).
+/// The `ConfigMap` `a` with `k: v`, as protobuf: the envelope, and in it metadata (1) with the name (1), and data (2).
 async fn a_body_in_protobuf(s: &mut Session) -> Outcome {
     let ns = s.namespace().await?;
     let all = format!("/api/v1/namespaces/{ns}/configmaps");
