@@ -40,7 +40,9 @@ fn leaves_nothing_after(signal: &str) {
     )
     .unwrap();
 
-    let mut run = Command::new(env!("CARGO_BIN_EXE_inpod-clients"))
+    // A shell that starts this in the background has it ignore interrupts.
+    let mut run = Command::new("env")
+        .args(["--default-signal=INT", env!("CARGO_BIN_EXE_inpod-clients")])
         .arg("kubectl")
         .env("KUBECTL", &kubectl)
         .env("TMPDIR", &temporary)

@@ -102,8 +102,9 @@ fn success(output: Output) -> Result<String, Failed> {
 
 /// A process with a control plane of its own, in a process group of its own, and the control plane's directory.
 fn runner() -> Result<(Child, PathBuf), Failed> {
-    let mut runner = Command::new(PROGRAM)
-        .arg("hold")
+    // A shell that starts this in the background has it ignore interrupts.
+    let mut runner = Command::new("env")
+        .args(["--default-signal=INT", PROGRAM, "hold"])
         .stdout(Stdio::piped())
         .process_group(0)
         .spawn()?;
