@@ -447,7 +447,6 @@ async fn options_that_are_none(s: &mut Session) -> Outcome {
         "watch=1&timeoutSeconds=1&limit=x",
         "watch=1&labelSelector=%3D",
         "watch=1&fieldSelector=foo.bar%3Dx",
-        "watch=1&allowWatchBookmarks=x&timeoutSeconds=1",
         "watch=maybe&timeoutSeconds=1",
     ] {
         s.send(get(format!("{all}?{query}"))).await?;
