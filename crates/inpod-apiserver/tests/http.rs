@@ -331,7 +331,15 @@ async fn one_http2_connection_carries_watches_beside_other_requests() {
 async fn a_head_over_http2_is_answered_without_a_body() {
     let server = server().await;
     let (mut client, ended) = http2(&server).await;
-    for path in ["/version", "/api/v1/namespaces/default", MAPS, "/nothing"] {
+    // Few paths have a HEAD; which do is the real server's choice, recorded in the behaviour suite.
+    for (path, status) in [
+        ("/apis", 200),
+        ("/livez", 200),
+        ("/version", 405),
+        ("/api/v1/namespaces/default", 405),
+        (MAPS, 405),
+        ("/nothing", 404),
+    ] {
         let mut send = |method| {
             let request = Request::builder()
                 .method(method)
@@ -340,10 +348,12 @@ async fn a_head_over_http2_is_answered_without_a_body() {
         };
         let whole = send(Method::GET).await.expect("an answer");
         let head = send(Method::HEAD).await.expect("an answer");
-        assert_eq!(head.status(), whole.status(), "{path}");
+        assert_eq!(head.status(), status, "{path}");
         let length =
             |response: &http::Response<_>| response.headers().get("content-length").cloned();
-        assert_eq!(length(&head), length(&whole), "{path}");
+        if head.status() == whole.status() {
+            assert_eq!(length(&head), length(&whole), "{path}");
+        }
         let body = head
             .into_body()
             .collect()

@@ -37,6 +37,11 @@ impl Answer {
         self.body.pointer(pointer).cloned().unwrap_or_default()
     }
 
+    /// A header, where there is one and it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
     /// The object's resourceVersion.
     ///
     /// # Errors

@@ -18,6 +18,8 @@ mod answer;
 pub mod cases;
 pub mod compare;
 mod failure;
+pub mod generated;
+mod judge;
 mod normal;
 pub mod recording;
 pub mod report;
@@ -28,6 +30,7 @@ mod watch;
 
 pub use answer::Answer;
 pub use failure::Failure;
+pub use judge::against_recording;
 pub use request::{Request, delete, get, patch, post, put};
 pub use session::Session;
 pub use target::{Protocol, Target};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use clap::Parser;
 use futures_util::{StreamExt as _, stream};
 use inpod_behaviour::accepted::{Accepted, Judgement};
-use inpod_behaviour::compare::{Difference, compare};
+use inpod_behaviour::compare::{Difference, TRIES, compare, only_times};
+use inpod_behaviour::generated;
 use inpod_behaviour::recording::Recording;
 use inpod_behaviour::report::{self, Row};
 use inpod_behaviour::{Case, Failure, Protocol, Session, Target, cases};
@@ -29,6 +30,12 @@ struct Arguments {
     /// Accepts the differences that are left, for this reason.
     #[arg(long, value_name = "REASON")]
     accept: Option<String>,
+    /// Runs this many generated sequences of requests instead of cases.
+    #[arg(long, value_name = "N", conflicts_with = "filter")]
+    sequences: Option<u64>,
+    /// The seed of the first generated sequence; the next one's is one more.
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
 }
 
 /// One case on both servers, and its committed recording.
@@ -54,14 +61,6 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(arguments: &Arguments) -> Result<bool, Failure> {
-    let filter = arguments.filter.as_deref().unwrap_or("");
-    let chosen: Vec<&Case> = cases::all()
-        .filter(|case| case.name.contains(filter))
-        .collect();
-    if chosen.is_empty() {
-        return Err(Failure::new(format!("no case has {filter:?} in its name")));
-    }
-
     // The checkout's own, where one is up.
     let (kubeconfig, _instance) = if let Ok(kubeconfig) = inpod_real::kubeconfig() {
         (kubeconfig, None)
@@ -70,9 +69,23 @@ async fn run(arguments: &Arguments) -> Result<bool, Failure> {
         (instance.kubeconfig(), Some(instance))
     };
     let real = Arc::new(Target::real(&kubeconfig, Protocol::Http2)?);
+    if let Some(sequences) = arguments.sequences {
+        return generate(sequences, arguments.seed, real).await;
+    }
+
+    let filter = arguments.filter.as_deref().unwrap_or("");
+    let chosen: Vec<&Case> = cases::all()
+        .filter(|case| case.name.contains(filter))
+        .collect();
+    if chosen.is_empty() {
+        return Err(Failure::new(format!("no case has {filter:?} in its name")));
+    }
+
+    // What is recorded is to have the times of a server that nobody else keeps busy.
+    let at_once = if arguments.record { 1 } else { AT_ONCE };
     let mut seen: Vec<_> = stream::iter(chosen)
         .map(|case| one(case, real.clone()))
-        .buffer_unordered(AT_ONCE)
+        .buffer_unordered(at_once)
         .collect::<Vec<_>>()
         .await
         .into_iter()
@@ -82,6 +95,10 @@ async fn run(arguments: &Arguments) -> Result<bool, Failure> {
     let mut good = true;
     let mut rows = Vec::new();
     for mut seen in seen {
+        if let Some(failure) = seen.live.failure() {
+            say(&format!("{}: could not go on: {failure}", seen.case));
+            good = false;
+        }
         if arguments.record && !seen.moved.is_empty() {
             seen.live.write()?;
             seen.moved.clear();
@@ -102,7 +119,33 @@ async fn run(arguments: &Arguments) -> Result<bool, Failure> {
     Ok(good)
 }
 
+/// Runs generated sequences, and says where the servers part.
+async fn generate(sequences: u64, seed: Option<u64>, real: Arc<Target>) -> Result<bool, Failure> {
+    let embedded = Arc::new(Target::embedded(Protocol::Http2).await?);
+    let seed = seed.unwrap_or_else(generated::seed);
+    let parted = generated::run(real, embedded, sequences, seed).await;
+    for one in &parted {
+        say(&one.to_string());
+    }
+    let agree = sequences - parted.len() as u64;
+    say(&format!(
+        "{agree} of {sequences} sequences agree (--seed {seed})"
+    ));
+    Ok(parted.is_empty())
+}
+
+/// Runs a case on both servers, and again where they only seem to have been slow.
 async fn one(case: &'static Case, real: Arc<Target>) -> Result<Seen, Failure> {
+    for _ in 1..TRIES {
+        let seen = once(case, real.clone()).await?;
+        if !only_times(seen.moved.iter().chain(&seen.judgement.left)) {
+            return Ok(seen);
+        }
+    }
+    once(case, real).await
+}
+
+async fn once(case: &'static Case, real: Arc<Target>) -> Result<Seen, Failure> {
     let embedded = Arc::new(Target::embedded(Protocol::Http2).await?);
     let (live, ours) = tokio::join!(Session::record(case, real), Session::record(case, embedded));
     let moved = match Recording::read(case.name)? {

@@ -143,8 +143,8 @@ struct Pass {
 static UID: LazyLock<Regex> =
     regex!(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}");
 static TIME: LazyLock<Regex> = regex!(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z");
-/// How old an object is, in a Table: a moment.
-static AGE: LazyLock<Regex> = regex!(r"^\d{1,2}s$");
+/// Go's first moment: what a time is that was never set.
+const NO_TIME: &str = "0001-01-01T00:00:00Z";
 static CERTIFICATE: LazyLock<Regex> =
     regex!(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\n]*-----END CERTIFICATE-----");
 /// Where messages and queries name a resourceVersion.
@@ -164,6 +164,13 @@ enum Place {
 }
 
 impl Place {
+    fn of_element(self) -> Self {
+        match self {
+            Self::Bookmark => self,
+            _ => Self::Anywhere,
+        }
+    }
+
     fn within(self, map: &Map<String, Value>, key: &str) -> Self {
         let is = |key: &str, value: &str| map.get(key).is_some_and(|other| other == value);
         match key {
@@ -173,6 +180,8 @@ impl Place {
                 Self::CollectionMetadata
             }
             "object" if is("type", "BOOKMARK") => Self::Bookmark,
+            // A bookmark as a Table has it in its one row too.
+            "rows" | "object" if self == Self::Bookmark => Self::Bookmark,
             _ => Self::Anywhere,
         }
     }
@@ -184,7 +193,7 @@ impl Pass {
         match value {
             Value::Array(values) => {
                 for value in values {
-                    self.number_versions(value, Place::Anywhere);
+                    self.number_versions(value, place.of_element());
                 }
             }
             Value::Object(map) => {
@@ -207,7 +216,7 @@ impl Pass {
             Value::String(text) => self.text(&text).into(),
             Value::Array(values) => values
                 .into_iter()
-                .map(|value| self.replace(value, Place::Anywhere))
+                .map(|value| self.replace(value, place.of_element()))
                 .collect(),
             Value::Object(map) => {
                 let places: Vec<_> = map.keys().map(|key| place.within(&map, key)).collect();
@@ -239,9 +248,6 @@ impl Pass {
     }
 
     fn text(&mut self, text: &str) -> String {
-        if AGE.is_match(text) {
-            return "‹age›".to_owned();
-        }
         let mut text = text.to_owned();
         for (value, placeholder) in &self.known.hidden {
             if text.contains(value.as_str()) {
@@ -259,6 +265,9 @@ impl Pass {
             format!("‹uid-{}›", index + 1)
         });
         let text = TIME.replace_all(&text, |found: &Captures<'_>| {
+            if &found[0] == NO_TIME {
+                return NO_TIME;
+            }
             self.times.push(seconds(&found[0]));
             match found.get(1) {
                 None => "‹time›",
@@ -268,7 +277,9 @@ impl Pass {
         VERSION
             .replace_all(&text, |found: &Captures<'_>| {
                 let before = &found["before"];
-                let number = found["number"].parse().unwrap_or_default();
+                let Ok(number) = found["number"].parse() else {
+                    return found[0].to_owned();
+                };
                 let shown = match self.version(number) {
                     // The server's newest is anybody's, unless it is known to be an object's.
                     other if before == "current: " && !other.starts_with('‹') => {

@@ -35,6 +35,11 @@ impl Recording {
         }
     }
 
+    /// Why the case could not go on, where it could not: then it compares less than it means to.
+    pub fn failure(&self) -> Option<&str> {
+        self.steps.last()?.get("failure")?.as_str()
+    }
+
     /// Reads the committed recording of a case; none where it has never been recorded.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 use bytes::Bytes;
 use http::Method;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 
 /// A request of a case. Unless told otherwise it is the administrator's.
@@ -19,6 +20,26 @@ pub(crate) enum Identity {
     /// None but what the headers say.
     Anonymous,
 }
+
+/// What a query cannot hold as it is, or (`&`, `+`, `;`) means something there; selectors stay readable.
+const ENCODED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'&')
+    .add(b'+')
+    .add(b';')
+    .add(b'<')
+    .add(b'>')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// `GET path`, which may have a query.
 pub fn get(path: impl Into<String>) -> Request {
@@ -57,6 +78,17 @@ impl Request {
             body: Bytes::new(),
             identity: Identity::Administrator,
         }
+    }
+
+    /// Adds a parameter to the query.
+    #[must_use]
+    pub fn query(mut self, name: &str, value: &str) -> Self {
+        self.path
+            .push(if self.path.contains('?') { '&' } else { '?' });
+        self.path.push_str(name);
+        self.path.push('=');
+        self.path.extend(utf8_percent_encode(value, ENCODED));
+        self
     }
 
     /// Sets a header; one that is there is replaced.

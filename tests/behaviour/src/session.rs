@@ -43,6 +43,15 @@ pub struct Session {
 impl Session {
     /// Runs a case, and tells what came of it. A case that could not go on ends in a step that says why.
     pub async fn record(case: &Case, target: Arc<Target>) -> Recording {
+        Self::play(case.name, target, async |session| (case.run)(session).await).await
+    }
+
+    /// As [`Session::record`], of what is no committed case.
+    pub(crate) async fn play(
+        name: &str,
+        target: Arc<Target>,
+        run: impl AsyncFnOnce(&mut Self) -> Outcome,
+    ) -> Recording {
         let mut session = Self {
             known: Known::new(target.address()),
             target,
@@ -50,11 +59,11 @@ impl Session {
             clean_up: Vec::new(),
             names: 0,
         };
-        if let Err(failure) = (case.run)(&mut session).await {
+        if let Err(failure) = run(&mut session).await {
             session.steps.push(json!({"failure": failure.to_string()}));
         }
         session.clean_up().await;
-        Recording::new(case.name, session.steps, session.known)
+        Recording::new(name, session.steps, session.known)
     }
 
     /// Sends a request and keeps the exchange.
@@ -145,6 +154,38 @@ impl Session {
         Ok(last)
     }
 
+    /// Waits for an event that is `last`, and keeps it and those before it.
+    ///
+    /// # Errors
+    /// Where one does not come within 30 seconds, or the watch ends.
+    pub async fn events_until(
+        &mut self,
+        watch: &mut Watch,
+        last: impl Fn(&Value) -> bool,
+    ) -> Outcome {
+        while !last(&self.events(watch, 1).await?) {}
+        Ok(())
+    }
+
+    /// As [`Session::events`], of a watch that may bring bookmarks at any time: they are left out.
+    ///
+    /// # Errors
+    /// As [`Session::events`].
+    pub async fn changes(&mut self, watch: &mut Watch, count: usize) -> Outcome {
+        let mut kept = 0;
+        while kept < count {
+            let event = watch
+                .next()
+                .await?
+                .ok_or_else(|| Failure::new("the watch ended"))?;
+            if event["type"] != "BOOKMARK" {
+                self.keep_event(watch, event);
+                kept += 1;
+            }
+        }
+        Ok(())
+    }
+
     /// Waits for the end of a watch, and keeps what comes before, and that it came.
     ///
     /// # Errors
@@ -210,7 +251,7 @@ impl Session {
 
     /// Waits until a time that is taken now differs from those taken before, by two of the seconds that times are told in.
     pub async fn let_time_pass(&self) {
-        tokio::time::sleep(Duration::from_millis(5100)).await;
+        tokio::time::sleep(Duration::from_millis(2100)).await;
     }
 
     async fn ask(&self, request: &Request) -> Result<Answer, Failure> {
@@ -247,10 +288,6 @@ impl Session {
     ) -> Map<String, Value> {
         let mut kept = Map::new();
         for name in HEADERS {
-            if name == "audit-id" && headers.contains_key(name) {
-                kept.insert(name.to_owned(), "‹uid›".into());
-                continue;
-            }
             let mut values = headers
                 .get_all(name)
                 .iter()

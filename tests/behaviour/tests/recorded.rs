@@ -1,11 +1,6 @@
 //! Every case against the embedded server, held against what the real one was recorded to do, over HTTP/2 and HTTP/1.1.
 
-use std::sync::Arc;
-
-use inpod_behaviour::accepted::Accepted;
-use inpod_behaviour::compare::compare;
-use inpod_behaviour::recording::Recording;
-use inpod_behaviour::{Case, Protocol, Session, Target, cases};
+use inpod_behaviour::{Case, Protocol, against_recording, cases};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() {
@@ -22,16 +17,10 @@ fn main() {
 }
 
 fn run(case: &Case, protocol: Protocol) -> Result<(), Failed> {
-    let recording = Recording::read(case.name)?
-        .ok_or("it has no recording; `cargo xtask conform --record` makes one")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let seen = runtime.block_on(async {
-        let target = Arc::new(Target::embedded(protocol).await?);
-        Ok::<_, Failed>(Session::record(case, target).await)
-    })?;
-    let judgement = Accepted::read(case.name)?.judge(case.name, compare(&recording, &seen));
+    let judgement = runtime.block_on(against_recording(case, protocol))?;
     if judgement.agrees() {
         return Ok(());
     }

@@ -23,7 +23,7 @@ enum Action {
     Down,
     /// Prints the path of the administrator's kubeconfig.
     Kubeconfig,
-    /// Starts one of this process's own, prints its directory, and waits for its own end.
+    /// Starts one of this process's own, prints its directory, and waits for the end of standard input.
     #[command(hide = true)]
     Hold,
     /// Builds it, and prints the path of a program: etcd, kube-apiserver, kube-controller-manager or kubectl.
@@ -66,14 +66,15 @@ fn run(action: &Action) -> Result<String, Error> {
     }
 }
 
-/// What any runner of tests does, for the tests of its sudden end.
+/// What any runner of tests does, for the tests of its sudden end. It ends with its standard input, so that it does not outlive
+/// a test that is killed.
 fn hold() -> Result<String, Error> {
     let instance = Instance::start()?;
     #[expect(clippy::print_stdout, reason = "it is what the caller waits for")]
     {
         println!("{}", instance.folder().display());
     }
-    loop {
-        std::thread::park();
-    }
+    // Nothing is ever written to it; a failure to read is its end too.
+    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+    Ok(String::new())
 }

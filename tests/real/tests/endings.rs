@@ -41,7 +41,7 @@ fn main() {
 fn ends_by(signal: &str, group: &str) -> Result<(), Failed> {
     let (mut runner, folder) = runner()?;
     kill(signal, &format!("{group}{}", runner.id()))?;
-    runner.wait()?;
+    ended(&mut runner)?;
     gone(&folder)?;
     eventually("the directory stays", || !folder.exists())
 }
@@ -105,6 +105,7 @@ fn runner() -> Result<(Child, PathBuf), Failed> {
     // A shell that starts this in the background has it ignore interrupts.
     let mut runner = Command::new("env")
         .args(["--default-signal=INT", PROGRAM, "hold"])
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .process_group(0)
         .spawn()?;
@@ -116,6 +117,20 @@ fn runner() -> Result<(Child, PathBuf), Failed> {
         "" => Err("the control plane did not start".into()),
         folder => Ok((runner, folder.into())),
     }
+}
+
+/// Waits for its end without closing its standard input, which would be another way to end it.
+fn ended(runner: &mut Child) -> Result<(), Failed> {
+    let start = Instant::now();
+    while runner.try_wait()?.is_none() {
+        if start.elapsed() > PATIENCE {
+            runner.kill()?;
+            runner.wait()?;
+            return Err("the signal does not end the runner".into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// Waits until no process has the directory among its arguments.

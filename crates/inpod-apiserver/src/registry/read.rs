@@ -1,3 +1,4 @@
+use std::num::{IntErrorKind, ParseIntError};
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -13,7 +14,10 @@ use crate::{Cause, Details, Status};
 
 /// Answers the object that the request names.
 pub(super) fn get(cx: &Context<'_>, query: &Query) -> Result<Answer, Status> {
-    not_older_than(cx, query.text("resourceVersion"))?;
+    not_older_than(
+        cx,
+        revision(query.text("resourceVersion")).map_err(unknown)?,
+    )?;
     let (group, resource) = cx.resource.storage;
     let object = cx
         .core
@@ -30,23 +34,27 @@ pub(super) fn list(cx: &Context<'_>, query: &Query) -> Result<Answer, Status> {
 
 /// The objects that `options` select, at one revision, as far as the limit allows.
 pub(super) fn collection(cx: &Context<'_>, options: &ListOptions) -> Result<List, Status> {
+    let single = single(cx, options).filter(|_| options.continue_token.is_empty());
     let Snapshot {
-        revision,
-        mut items,
-        ..
+        revision, items, ..
     } = if options.continue_token.is_empty() {
-        from_start(cx, options)?
+        from_start(cx, options, single)?
     } else {
         continued(cx, options)?
     };
-    let everything = options.selection.is_everything();
-    if !everything && !breaks::is_on(Break::NoSelection) {
-        items.retain(|object| options.selection.matches(object));
-    }
     // What may be of any revision comes from a cache on the real server, which does not divide it.
     let limit = match options.resource_version.as_str() {
         "0" => 0,
         _ => options.limit,
+    };
+    let everything = breaks::is_on(Break::NoSelection);
+    let mut rest = items.into_iter();
+    let mut selected = rest
+        .by_ref()
+        .filter(|object| everything || options.selection.matches(object));
+    let items: Vec<_> = match limit {
+        0 => selected.collect(),
+        limit => selected.by_ref().take(limit).collect(),
     };
     let mut list = List {
         resource: cx.resource,
@@ -58,15 +66,15 @@ pub(super) fn collection(cx: &Context<'_>, options: &ListOptions) -> Result<List
     if breaks::is_on(Break::StaleList) {
         list.revision -= 1;
     }
-    if limit > 0 && list.items.len() > limit {
-        let left = list.items.len() - limit;
-        list.items.truncate(limit);
+    // Whether any of the rest is selected shows when the list goes on.
+    if limit > 0 && list.items.len() == limit && rest.len() > 0 {
         let token = |object| Token::after(&key(cx, object), revision).encode();
         list.continue_token = list.items.last().map(token);
+        let everything = options.selection.is_everything();
+        list.remaining = everything.then_some(rest.len() as u64);
         if breaks::is_on(Break::LostItem) {
             list.items.pop();
         }
-        list.remaining = everything.then_some(left as u64);
     }
     Ok(list)
 }
@@ -80,16 +88,25 @@ pub(super) fn namespace<'a>(cx: &Context<'a>) -> Option<&'a str> {
 /// What a resourceVersion asks for: nothing in particular where it is empty or 0.
 ///
 /// # Errors
-/// 400 where it is no number.
-pub(super) fn revision(resource_version: &str) -> Result<Option<u64>, Status> {
+/// Why it is no number. A list answers 400; others pass it on as it is, with [`unknown`].
+pub(super) fn revision(resource_version: &str) -> Result<Option<u64>, String> {
     match resource_version {
         "" | "0" => Ok(None),
-        text => text.parse().map(Some).map_err(|_| {
-            Status::bad_request(format!(
-                "invalid resource version: strconv.ParseUint: parsing {text:?}: invalid syntax"
-            ))
+        text => text.parse().map(Some).map_err(|error: ParseIntError| {
+            let why = match error.kind() {
+                IntErrorKind::PosOverflow => "value out of range",
+                _ => "invalid syntax",
+            };
+            format!(
+                "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: {why}"
+            )
         }),
     }
+}
+
+/// The 500 of an error that the real server has no code for.
+pub(super) fn unknown(message: String) -> Status {
+    Status::new(StatusCode::INTERNAL_SERVER_ERROR, Reason::Unknown, message)
 }
 
 /// 504 for a revision that the server has not come to.
@@ -110,29 +127,36 @@ pub(super) fn too_large(asked: u64, current: u64) -> Status {
     })
 }
 
-fn not_older_than(cx: &Context<'_>, resource_version: &str) -> Result<(), Status> {
+fn not_older_than(cx: &Context<'_>, asked: Option<u64>) -> Result<(), Status> {
     let current = cx.core.store.revision();
-    match revision(resource_version)? {
+    match asked {
         Some(asked) if asked > current => Err(too_large(asked, current)),
         _ => Ok(()),
     }
 }
 
-fn from_start(cx: &Context<'_>, options: &ListOptions) -> Result<Snapshot, Status> {
-    let asked = revision(&options.resource_version)?;
+fn from_start(
+    cx: &Context<'_>,
+    options: &ListOptions,
+    single: Option<(&str, &str)>,
+) -> Result<Snapshot, Status> {
+    let asked = revision(&options.resource_version)
+        .map_err(|problem| Status::bad_request(format!("invalid resource version: {problem}")))?;
     // Without a match, a limit makes it exact: so it was before there was resourceVersionMatch.
     let exact = match options.resource_version_match {
         Some(Match::Exact) => true,
         Some(Match::NotOlderThan) => false,
-        None => options.limit > 0,
+        None => options.limit > 0 && single.is_none(),
     };
     if !exact {
-        not_older_than(cx, &options.resource_version)?;
-        if let Some(single) = single(cx, options) {
-            return Ok(single);
+        not_older_than(cx, asked)?;
+        if let Some((namespace, name)) = single {
+            let store = &cx.core.store;
+            return Ok(store.snapshot_of(cx.resource.storage, namespace, name));
         }
     }
-    cx.core
+    let mut snapshot = cx
+        .core
         .store
         .snapshot(
             cx.resource.storage,
@@ -145,31 +169,33 @@ fn from_start(cx: &Context<'_>, options: &ListOptions) -> Result<Snapshot, Statu
                 Status::expired("The resourceVersion for the provided list is too old.")
             }
             other => refused(other),
-        })
+        })?;
+    if let Some((namespace, name)) = single {
+        let named = |object: &Arc<Object>| object.namespace == namespace && object.name == name;
+        snapshot.items.retain(named);
+    }
+    Ok(snapshot)
 }
 
-/// A list of one name is a look-up.
-fn single(cx: &Context<'_>, options: &ListOptions) -> Option<Snapshot> {
+/// Namespace and name of the one object that can be selected: such a list is a look-up, and knows no pages.
+fn single<'a>(cx: &Context<'a>, options: &'a ListOptions) -> Option<(&'a str, &'a str)> {
     let name = options.selection.fields.exact("metadata.name")?;
     let namespace = match namespace(cx) {
         Some(namespace) => namespace,
         None if !cx.resource.namespaced => "",
         None => options.selection.fields.exact("metadata.namespace")?,
     };
-    cx.core
-        .store
-        .snapshot_of(cx.resource.storage, namespace, name)
-        .into()
+    Some((namespace, name))
 }
 
 fn continued(cx: &Context<'_>, options: &ListOptions) -> Result<Snapshot, Status> {
-    if revision(&options.resource_version)?.is_some() {
+    let token = Token::decode(&options.continue_token)
+        .map_err(|problem| Status::bad_request(format!("invalid continue token: {problem}")))?;
+    if !matches!(options.resource_version.as_str(), "" | "0") {
         return Err(Status::bad_request(
             "specifying resource version is not allowed when using continue",
         ));
     }
-    let token = Token::decode(&options.continue_token)
-        .map_err(|problem| Status::bad_request(format!("invalid continue token: {problem}")))?;
     let start = match namespace(cx) {
         Some(namespace) => format!("{namespace}/{}", token.start),
         None => token.start.clone(),

@@ -67,9 +67,15 @@ pub(crate) trait Strategy: Sync {
         }
     }
 
-    /// Seconds between a delete without options and the removal (a scheduled Pod's grace period); 0: at once.
-    fn grace_period(&self, _object: &Json) -> i64 {
-        0
+    /// What every request is warned of, where the kind is deprecated.
+    fn deprecation(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Seconds between a delete without options and the removal (a scheduled Pod's grace period); 0: at once, but marked first. None
+    /// where the kind knows no grace.
+    fn grace_period(&self, _object: &Json) -> Option<i64> {
+        None
     }
 
     /// Whether a delete is answered with the object rather than with a Status (`ReturnDeletedObject`).
@@ -111,6 +117,13 @@ impl Column {
         name: "Name",
         kind: "string",
         format: "name",
+        priority: 0,
+    };
+    /// What the real server has for kinds without a printer of their own, in place of the age.
+    pub(crate) const CREATED_AT: Self = Self {
+        name: "Created At",
+        kind: "date",
+        format: "",
         priority: 0,
     };
     pub(crate) const AGE: Self = Self {

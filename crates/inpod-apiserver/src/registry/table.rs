@@ -74,7 +74,9 @@ pub(crate) fn to_table(
     let mut table = head("Table");
     table.insert("metadata".to_owned(), metadata.into());
     table.insert("columnDefinitions".to_owned(), columns);
-    table.insert("rows".to_owned(), rows.into());
+    // The printers make a list; what prints the other kinds appends to one that is nil at first.
+    let nil = rows.is_empty() && strategy.columns().contains(&Column::CREATED_AT);
+    table.insert("rows".to_owned(), (!nil).then_some(rows).into());
     table
 }
 
@@ -91,6 +93,8 @@ pub(crate) fn to_partial_metadata_list(objects: &[Arc<Object>], metadata: Json) 
         .collect();
     let mut list = head("PartialObjectMetadataList");
     list.insert("metadata".to_owned(), metadata.into());
+    // The real server appends to a list that is nil at first.
+    let items = (!items.is_empty()).then_some(items);
     list.insert("items".to_owned(), items.into());
     list
 }

@@ -8,10 +8,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::breaks::{self, Break};
 use crate::registry::options::ListOptions;
 use crate::registry::query::Query;
-use crate::registry::read::{namespace, refused, revision};
+use crate::registry::read::{namespace, refused, revision, unknown};
 use crate::registry::selector::Selection;
 use crate::registry::{Answer, Context, Event, Watch};
-use crate::storage::{Change, ChangeKind, Object, StorageError, Subscription};
+use crate::storage::{Change, ChangeKind, Lookup as _, Object, StorageError, Subscription};
 use crate::{Source, Status};
 
 /// Between two bookmarks.
@@ -29,10 +29,8 @@ pub(super) fn watch(cx: &Context<'_>, query: &Query) -> Result<Answer, Status> {
             let event = watcher.next().await?;
             Some((event, watcher))
         })) as Pin<Box<dyn futures_core::Stream<Item = Event> + Send>>,
-        // A revision that is gone is told inside the stream, as the real server's cache does.
-        Err(Refusal::TooOld(status)) => {
-            Box::pin(futures_util::stream::iter([Event::Error(status)]))
-        }
+        // What the real server's cache finds out is told inside the stream.
+        Err(Refusal::Event(status)) => Box::pin(futures_util::stream::iter([Event::Error(status)])),
         Err(Refusal::Status(status)) => return Err(status),
     };
     Ok(Answer::Watch(Watch {
@@ -42,22 +40,21 @@ pub(super) fn watch(cx: &Context<'_>, query: &Query) -> Result<Answer, Status> {
 }
 
 enum Refusal {
-    TooOld(Status),
+    Event(Status),
     Status(Status),
 }
 
 impl From<StorageError> for Refusal {
     fn from(error: StorageError) -> Self {
-        match error {
-            StorageError::TooOld { .. } => Self::TooOld(refused(error)),
-            other => Self::Status(refused(other)),
-        }
+        Self::Event(refused(error))
     }
 }
 
 /// One watch: what it still has to say, and where it is in the event log.
 struct Watcher {
     subscription: Subscription,
+    /// Nothing up to here is of interest; the store may not have come to it yet.
+    from: u64,
     namespace: Option<String>,
     selection: Selection,
     ready: VecDeque<Event>,
@@ -71,7 +68,13 @@ struct Watcher {
 impl Watcher {
     fn new(cx: &Context<'_>, options: &ListOptions) -> Result<Self, Refusal> {
         let store = &cx.core.store;
-        let asked = revision(&options.resource_version).map_err(Refusal::Status)?;
+        let asked = revision(&options.resource_version)
+            .map_err(|problem| Refusal::Status(unknown(problem)))?;
+        let timeout = match options.timeout_seconds.unwrap_or(0) {
+            0 => some_timeout(&*cx.core.source),
+            // A negative one is over before it begins.
+            seconds => u64::try_from(seconds).unwrap_or(0),
+        };
         let mut ready = VecDeque::new();
         let from = match asked {
             Some(asked) if options.send_initial_events != Some(true) => asked,
@@ -97,15 +100,12 @@ impl Watcher {
                 snapshot.revision
             }
         };
-        let subscription = store.subscribe(&[cx.resource.storage], from)?;
-        let timeout = options
-            .timeout_seconds
-            .filter(|seconds| *seconds > 0)
-            .unwrap_or_else(|| some_timeout(&*cx.core.source));
+        let subscription = store.subscribe(&[cx.resource.storage], from.min(store.revision()))?;
         // A timeout that the clock cannot reach is none.
         let end = Instant::now() + Duration::from_secs(timeout.min(u64::from(u32::MAX)));
         let mut watcher = Self {
             subscription,
+            from,
             namespace: namespace(cx).map(str::to_owned),
             selection: options.selection.clone(),
             ready,
@@ -164,7 +164,7 @@ impl Watcher {
         // A bookmark promises that everything before it was said.
         if quiet || !self.ended {
             self.ready.push_back(Event::Bookmark {
-                revision: self.subscription.revision(),
+                revision: self.subscription.revision().max(self.from),
                 initial_events_end: false,
             });
         }
@@ -186,11 +186,11 @@ impl Watcher {
 
     /// What `change` is to this watch: an object may enter and leave what is selected.
     fn event(&self, change: &Change) -> Option<Event> {
-        if self
+        let elsewhere = self
             .namespace
             .as_ref()
-            .is_some_and(|namespace| *namespace != change.object.namespace)
-        {
+            .is_some_and(|namespace| *namespace != change.object.namespace);
+        if elsewhere || change.revision() <= self.from {
             return None;
         }
         let was = change
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_revision_that_is_gone_is_an_event_and_one_to_come_an_error() {
+    async fn a_revision_that_is_gone_is_an_event_and_one_to_come_is_waited_for() {
         let server = Server::new();
         create(&server, "a", "1");
         for n in 0..25 {
@@ -339,9 +339,22 @@ mod tests {
             json!(["ERROR", 410, "too old resource version: 1 (8)"])
         );
         assert_eq!(next(&mut old).await, Value::Null);
-        let status = server
-            .serve("watch", "", "resourceVersion=99999", Input::Empty)
-            .expect_err("not yet");
-        assert_eq!(status.code, 504);
+        let mut to_come = watch(&server, "resourceVersion=30&timeoutSeconds=5");
+        label(&server, "a", "y");
+        label(&server, "a", "z");
+        label(&server, "a", "0");
+        assert_eq!(next(&mut to_come).await, json!(["MODIFIED", "a", 31]));
+        let mut list = watch(
+            &server,
+            "resourceVersion=99999&sendInitialEvents=true&resourceVersionMatch=NotOlderThan",
+        );
+        assert_eq!(
+            next(&mut list).await,
+            json!([
+                "ERROR",
+                504,
+                "Timeout: Too large resource version: 99999, current: 31"
+            ])
+        );
     }
 }

@@ -16,7 +16,7 @@ mod yaml;
 use serde_json::{Map, Value};
 
 pub use json::decode_json;
-pub(crate) use json::{check_value, decode_untyped};
+pub(crate) use json::{check_value, decode_untyped, to_json, write_json};
 pub use kind::Type;
 pub(crate) use kind::api_version;
 pub use lookup::{by_kind, group_versions, resource, resources, type_of};

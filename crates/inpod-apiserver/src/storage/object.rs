@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::Value;
 
 use super::key::key;
-use crate::schema::Json;
+use crate::schema::{Json, write_json};
 
 /// A stored object: immutable, indexed by what selectors and look-ups ask for, its JSON kept encoded.
 ///
@@ -175,7 +175,7 @@ fn owners(metadata: Option<&Json>) -> Vec<OwnerReference> {
 fn encode(json: &Json, metadata: Option<&Json>, name: &str) -> (Bytes, usize) {
     let mut out = Vec::with_capacity(1024);
     out.extend_from_slice(b"{\"metadata\":{\"name\":");
-    write(&mut out, &Value::from(name));
+    write_json(&mut out, name);
     let mut version_at = out.len();
     for (key, value) in metadata.into_iter().flatten() {
         if key == "name" || key == "resourceVersion" {
@@ -202,15 +202,9 @@ fn encode(json: &Json, metadata: Option<&Json>, name: &str) -> (Bytes, usize) {
 }
 
 fn member(out: &mut Vec<u8>, key: &str, value: &Value) {
-    write(out, key);
+    write_json(out, key);
     out.push(b':');
-    write(out, value);
-}
-
-fn write<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
-    // Writing JSON values into memory cannot fail: their keys are strings and a Vec only grows.
-    let written = serde_json::to_writer(&mut *out, value);
-    debug_assert!(written.is_ok(), "a JSON value is always encodable");
+    write_json(out, value);
 }
 
 /// Reads of the store that authentication, authorization and admission need: always the newest revision.

@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use bytes::Buf;
 use futures_util::FutureExt as _;
-use http::StatusCode;
 use http::header::{CACHE_CONTROL, USER_AGENT};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use inpod::RequestInfo;
 use serde_json::Value;
 
 use super::negotiate::{Endpoint, Form};
 use super::reply::{self, Response};
-use super::{Drain, encode, input, paths, query, watch};
+use super::{Drain, encode, input, negotiate, paths, query, watch};
 use crate::breaks::{self, Break};
 use crate::core::Core;
 use crate::managed_fields;
@@ -96,10 +95,10 @@ impl Door {
         let info = RequestInfo::parse(&parts.method, &parts.uri)
             .map_err(|error| Status::bad_request(error.to_string()))?;
         let user = match auth::authenticate(parts, &info, &self.core.tokens, &self.core.rbac) {
-            Err(status) if status.code == StatusCode::FORBIDDEN => {
+            Err(status) if status.code != StatusCode::UNAUTHORIZED => {
                 return Ok(reply::forbidden(parts, &status));
             }
-            other => other?,
+            authenticated => authenticated?,
         };
         auth::remove_credentials(&mut parts.headers);
         if let Err(status) = self.core.rbac.authorize(&user, &info) {
@@ -108,10 +107,16 @@ impl Door {
         if !info.is_resource_request {
             return paths::serve(self, parts, &info.path);
         }
-        if !is_served(&info) {
+        if !paths::is_group(&info.api_prefix, &info.api_group) {
             return Ok(reply::page_not_found());
         }
         let target = Target::of(&info)?;
+        // Authorization takes a HEAD for a get; no resource has it.
+        if parts.method == Method::HEAD {
+            return Err(Status::method_not_allowed());
+        }
+        let reads_many = matches!(info.verb.as_str(), "list" | "watch");
+        negotiate::check_accept(&parts.headers, reads_many && info.name.is_empty())?;
         self.resource(parts, body, &info, &user, &target).await
     }
 
@@ -127,6 +132,10 @@ impl Door {
     where
         B: http_body::Body<Data: Buf, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
     {
+        // The old paths say watch, whatever the method.
+        if info.verb == "watch" && !matches!(parts.method, Method::GET | Method::HEAD) {
+            return Err(Status::method_not_allowed());
+        }
         let form = Form::negotiate(parts, Endpoint::Resource)?;
         let body = match info.verb.as_str() {
             "get" | "list" | "watch" => bytes::Bytes::new(),
@@ -148,6 +157,9 @@ impl Door {
         let warnings = Warnings::default();
         for warning in in_body {
             warnings.add(warning);
+        }
+        if let Some(deprecation) = registry::strategy(target.resource).deprecation() {
+            warnings.add(deprecation.to_owned());
         }
         let context = Context {
             core: &self.core,
@@ -232,9 +244,11 @@ impl Target {
             ),
         };
         // A namespace is in a namespace of its own name, as far as its path goes.
+        // A field selector names an object too, but not its place.
+        let named = info.parts.len() > 1;
         let in_namespace = !info.namespace.is_empty() && info.resource != "namespaces";
         let across_namespaces = resource.namespaced && !in_namespace;
-        if (!resource.namespaced && in_namespace) || (across_namespaces && !info.name.is_empty()) {
+        if (!resource.namespaced && in_namespace) || (across_namespaces && named) {
             return Err(Status::no_such_resource());
         }
         let verbs = subresource.map_or(resource.verbs, |s| s.verbs);
@@ -251,13 +265,6 @@ impl Target {
     fn is_pods(&self) -> bool {
         self.subresource.is_none() && self.resource.group.is_empty() && self.resource.name == "pods"
     }
-}
-
-/// Whether there is anything at all in the group and version.
-fn is_served(info: &RequestInfo) -> bool {
-    schema::group_versions()
-        .iter()
-        .any(|g| g.group == info.api_group && g.versions.contains(&info.api_version.as_str()))
 }
 
 /// Who writes, by the parameter `fieldManager` or else the User-Agent.
@@ -284,7 +291,6 @@ mod tests {
     use std::pin::Pin;
     use std::task::{Context as TaskContext, Poll};
 
-    use http::StatusCode;
     use http_body_util::{BodyExt as _, Empty};
 
     use super::*;

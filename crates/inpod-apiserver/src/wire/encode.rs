@@ -17,7 +17,7 @@ use crate::registry::table::{
     to_table,
 };
 use crate::registry::{List, served, served_as_stored, served_item};
-use crate::schema::{Json, Resource};
+use crate::schema::{Json, Resource, to_json};
 use crate::storage::Object;
 use crate::{Reason, Status};
 
@@ -199,7 +199,7 @@ pub(super) fn set_version(object: &mut Json, version: &str) {
 }
 
 pub(super) fn bytes(json: &Json) -> Vec<u8> {
-    reply::escaped(serde_json::to_vec(json).unwrap_or_default())
+    to_json(json)
 }
 
 fn not_acceptable(message: &str) -> Status {

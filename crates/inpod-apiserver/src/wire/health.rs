@@ -9,12 +9,12 @@ use crate::registry::query::Query;
 
 const CHECK: &str = "ping";
 
-/// The answer for `path`, which begins with one of the three.
+/// The answer for `path`, which begins with one of the three; a slash at its end makes it another path.
 pub(super) fn serve(path: &str, query: &Query) -> Response {
-    let path = path.trim_start_matches('/');
+    let path = path.strip_prefix('/').unwrap_or(path);
     match path.split_once('/') {
         None => all(path, query),
-        Some((_, CHECK)) => reply::text(StatusCode::OK, "ok"),
+        Some((_, CHECK)) => reply::plain(StatusCode::OK, "ok"),
         Some(_) => reply::page_not_found(),
     }
 }

@@ -21,9 +21,10 @@ pub(crate) use drain::{Drain, Drainer};
 pub(crate) use listener::serve;
 pub(crate) use paths::{KUBERNETES_VERSION, go_architecture};
 
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use std::fmt::Write as _;
+
 use http::request::Parts;
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha512};
 
 use crate::registry::query::Query;
 use crate::schema::Json;
@@ -33,7 +34,11 @@ fn query(parts: &Parts) -> Query {
     Query::parse(parts.uri.query().unwrap_or_default())
 }
 
-/// What changes when a document does, for `ETag` and `?hash=`.
+/// What changes when a document does, for `ETag` and `?hash=`: SHA-512 in upper-case hexadecimal digits.
 fn document_hash(document: &Json) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(encode::bytes(document)))
+    let hash = Sha512::digest(encode::bytes(document));
+    hash.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02X}");
+        text
+    })
 }

@@ -3,7 +3,7 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
 use super::query;
-use crate::{Reason, Status};
+use crate::{Details, Reason, Status};
 
 /// The form an answer is to have, out of `Accept`, `pretty` and `User-Agent`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +38,15 @@ pub(super) enum Transform {
 pub(super) enum Endpoint {
     /// Objects and lists of them.
     Resource,
-    /// `/api` and `/apis`.
-    Discovery,
+    /// `/api` and `/apis` in one document: nothing else is accepted.
+    Aggregated,
     /// Everything else, and errors.
     Other,
 }
+
+/// What the routes of kube-apiserver say that they can answer with.
+const REPRESENTATIONS: [&str; 2] = ["application/json", "application/yaml"];
+const STREAMS: [&str; 1] = ["application/json;stream=watch"];
 
 impl Form {
     pub(super) const JSON: Self = Self {
@@ -56,19 +60,25 @@ impl Form {
     /// # Errors
     /// 406 where it has none of them.
     pub(super) fn negotiate(parts: &Parts, endpoint: Endpoint) -> Result<Self, Status> {
-        let pretty = pretty(parts);
-        let Some(accept) = accept(&parts.headers) else {
+        if accept(&parts.headers).is_none() {
             return Ok(Self {
-                pretty,
+                pretty: pretty(parts),
                 ..Self::JSON
             });
-        };
-        for clause in clauses(&accept) {
+        }
+        Self::asked_for(parts, endpoint).ok_or_else(|| not_acceptable(&REPRESENTATIONS))
+    }
+
+    /// The same, where the client must name it.
+    pub(super) fn asked_for(parts: &Parts, endpoint: Endpoint) -> Option<Self> {
+        let pretty = pretty(parts);
+        let accept = accept(&parts.headers)?;
+        for clause in clauses(accept) {
             for media in [Media::Json, Media::Yaml] {
                 if clause.matches(media)
                     && let Some((transform, asked_pretty)) = clause.parameters(endpoint, media)
                 {
-                    return Ok(Self {
+                    return Some(Self {
                         media,
                         pretty: pretty || asked_pretty,
                         transform,
@@ -76,8 +86,51 @@ impl Form {
                 }
             }
         }
-        Err(not_acceptable(endpoint))
+        None
     }
+}
+
+/// Refuses an `Accept` header that names nothing of what there is, whatever parameters it asks for: a route's own check, before
+/// the negotiation of a form. A route for collections has streams too.
+///
+/// # Errors
+/// 406, with all there is.
+pub(super) fn check_accept(headers: &HeaderMap, streams: bool) -> Result<(), Status> {
+    let streams = if streams { STREAMS.as_slice() } else { &[] };
+    check_accept_of(headers, &[&REPRESENTATIONS, streams].concat())
+}
+
+/// The same for a route with representations of its own.
+///
+/// # Errors
+/// 406, with all there is.
+pub(super) fn check_accept_of(headers: &HeaderMap, available: &[&str]) -> Result<(), Status> {
+    let Some(accept) = accept(headers) else {
+        return Ok(());
+    };
+    let types = accept
+        .split(',')
+        .map(|clause| clause.split(';').next().unwrap_or_default().trim());
+    for media in types {
+        if media == "*/*" || available.contains(&media) {
+            return Ok(());
+        }
+    }
+    let available = available.join(", ");
+    let message = format!("406: Not Acceptable\n\nAvailable representations: {available}");
+    Err(refused(message).with_details(Details::default()))
+}
+
+/// 406 in the negotiation's own words.
+pub(super) fn not_acceptable(accepted: &[&str]) -> Status {
+    let accepted = accepted.join(", ");
+    refused(format!(
+        "only the following media types are accepted: {accepted}"
+    ))
+}
+
+fn refused(message: String) -> Status {
+    Status::new(StatusCode::NOT_ACCEPTABLE, Reason::NotAcceptable, message)
 }
 
 impl Media {
@@ -130,8 +183,12 @@ impl Clause<'_> {
             }
         }
         let transform = match (kind, endpoint) {
-            (None, _) if group.is_empty() && version.is_empty() => Transform::None,
-            (Some("APIGroupDiscoveryList"), Endpoint::Discovery)
+            (None, Endpoint::Resource | Endpoint::Other)
+                if group.is_empty() && version.is_empty() =>
+            {
+                Transform::None
+            }
+            (Some("APIGroupDiscoveryList"), Endpoint::Aggregated)
                 if group == "apidiscovery.k8s.io" && version == "v2" =>
             {
                 Transform::Aggregated
@@ -155,15 +212,23 @@ impl Clause<'_> {
     }
 }
 
-/// The entries, best first; at equal quality a wildcard comes after a name.
+/// The entries, best first, in the order that goautoneg's comparison and Go's sort of short lists make: at equal quality a
+/// wildcard comes after a name.
 fn clauses(accept: &str) -> Vec<Clause<'_>> {
+    let before = |a: &Clause<'_>, b: &Clause<'_>| {
+        a.quality > b.quality
+            || (a.kind != "*" && b.kind == "*")
+            || (a.subtype != "*" && b.subtype == "*")
+    };
     let mut clauses: Vec<Clause<'_>> = accept.split(',').filter_map(clause).collect();
-    clauses.sort_by(|a, b| {
-        let wild = |c: &Clause<'_>| u8::from(c.kind == "*") + u8::from(c.subtype == "*");
-        b.quality
-            .total_cmp(&a.quality)
-            .then_with(|| wild(a).cmp(&wild(b)))
-    });
+    // An insertion sort: the comparison is no order, and another sort would come to another result.
+    for end in 1..clauses.len() {
+        let mut at = end;
+        while at > 0 && before(&clauses[at], &clauses[at - 1]) {
+            clauses.swap(at, at - 1);
+            at -= 1;
+        }
+    }
     clauses
 }
 
@@ -175,13 +240,22 @@ fn clause(text: &str) -> Option<Clause<'_>> {
         "*" => ("*", "*"),
         media => media.split_once('/')?,
     };
+    if subtype.contains('/') {
+        return None;
+    }
     let mut quality = 1.0;
     let mut parameters = Vec::new();
     for parameter in parts {
-        let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let (key, value) = (key.trim(), value.trim().trim_matches('"'));
+        // No quotes: goautoneg takes a quoted value with its quotes.
+        let Some((key, value)) = parameter.split_once('=') else {
+            continue;
+        };
+        let (key, value) = (key.trim(), value.trim());
+        if value.is_empty() || value.contains('=') {
+            continue;
+        }
         if key == "q" {
-            quality = value.parse().unwrap_or(1.0);
+            quality = value.parse().unwrap_or(0.0);
         } else {
             parameters.push((key, value));
         }
@@ -194,15 +268,10 @@ fn clause(text: &str) -> Option<Clause<'_>> {
     })
 }
 
-/// All `Accept` headers as one; nothing where there is none.
-fn accept(headers: &HeaderMap) -> Option<String> {
-    let values: Vec<&str> = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .collect();
-    let joined = values.join(",");
-    (!joined.trim().is_empty()).then_some(joined)
+/// The first `Accept` header, as Go's `Header.Get`; nothing where there is none or it is empty.
+fn accept(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(ACCEPT)?.to_str().unwrap_or_default();
+    (!value.is_empty()).then_some(value)
 }
 
 /// Whether the answer is read by a person: `pretty` says so, or else the `User-Agent` is a browser or a command-line tool.
@@ -221,16 +290,6 @@ fn pretty(parts: &Parts) -> bool {
     ["curl", "Wget", "Mozilla/5.0"]
         .iter()
         .any(|person| agent.starts_with(person))
-}
-
-fn not_acceptable(endpoint: Endpoint) -> Status {
-    let message = match endpoint {
-        Endpoint::Resource => {
-            "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml"
-        }
-        _ => "only the following media types are accepted: application/json, application/yaml",
-    };
-    Status::new(StatusCode::NOT_ACCEPTABLE, Reason::NotAcceptable, message)
 }
 
 #[cfg(test)]
@@ -284,7 +343,7 @@ mod tests {
         let accept =
             "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
         let parts = parts(accept, "kubectl", "");
-        let aggregated = Form::negotiate(&parts, Endpoint::Discovery).unwrap();
+        let aggregated = Form::negotiate(&parts, Endpoint::Aggregated).unwrap();
         assert_eq!(aggregated.transform, Transform::Aggregated);
         let plain = Form::negotiate(&parts, Endpoint::Other).unwrap();
         assert_eq!(plain.transform, Transform::None);

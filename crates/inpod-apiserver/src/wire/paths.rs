@@ -4,7 +4,7 @@ use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, VARY};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 
-use super::negotiate::{Endpoint, Form, Transform};
+use super::negotiate::{self, Endpoint, Form, Media};
 use super::reply::{self, Response};
 use super::{Door, discovery, document_hash, encode, health, openapi, query};
 use crate::Status;
@@ -18,41 +18,78 @@ pub(crate) const KUBERNETES_VERSION: &str = "v1.37.2";
 const OIDC_CACHE: &str = "public, max-age=3600";
 
 /// The answer to a request for `path`, which is none for a resource.
+///
+/// What kube-apiserver serves through its router of resources is there for GET alone, refuses an `Accept` that it cannot meet, and
+/// tells what is missing in a Status; what it serves beside it does none of that.
 pub(super) fn serve(door: &Door, parts: &Parts, path: &str) -> Result<Response, Status> {
-    let trimmed = match path.trim_end_matches('/') {
-        "" => "/",
-        trimmed => trimmed,
+    let trimmed = match path.strip_suffix('/') {
+        None | Some("") => path,
+        Some(trimmed) => trimmed,
     };
     let segments: Vec<&str> = trimmed.split('/').skip(1).collect();
-    let answer = match segments.as_slice() {
-        ["" | "index.html"] => Ok(index()),
+    match segments.as_slice() {
         ["healthz" | "livez" | "readyz", ..] => Ok(health::serve(path, &query(parts))),
-        ["version"] => Ok(version()),
-        ["api"] => discovered(parts, true, || discovery::api_versions(door.address)),
-        ["apis"] => discovered(parts, false, discovery::group_list),
-        ["apis", group] => document(parts, discovery::group(group)),
-        ["api", version] => document(parts, discovery::resource_list("", version)),
-        ["apis", group, version] => document(parts, discovery::resource_list(group, version)),
-        ["openapi", "v3"] => document(parts, Some(openapi::index())),
-        ["openapi", "v3", "api", version] => document(parts, openapi::of("", version)),
-        ["openapi", "v3", "apis", group, version] => document(parts, openapi::of(group, version)),
-        [".well-known", "openid-configuration"] => Ok(oidc(
-            "application/json",
-            &door
-                .core
-                .tokens
-                .openid_configuration(&format!("https://{}/openid/v1/jwks", door.address)),
-        )),
-        ["openid", "v1", "jwks"] => Ok(oidc("application/jwk-set+json", &door.core.tokens.jwks())),
-        _ => return Ok(reply::page_not_found()),
-    }?;
-    // A path that is not there is so whatever the method.
-    if answer.status() != StatusCode::NOT_FOUND
-        && !matches!(parts.method, Method::GET | Method::HEAD)
-    {
-        return Err(Status::method_not_allowed());
+        ["" | "index.html"] if trimmed == path => Ok(index()),
+        ["apis"] => groups(parts, trimmed == path),
+        ["apis", group] => match discovery::group(group) {
+            Some(document) => negotiated(parts, &document),
+            None => Ok(reply::page_not_found()),
+        },
+        ["openapi", "v3", ..] => Ok(openapi(parts, trimmed == path, &segments[2..])),
+        [prefix @ ("api" | "apis"), ..] if !is_group(prefix, segments.get(1).unwrap_or(&"")) => {
+            Ok(reply::page_not_found())
+        }
+        ["api" | "apis" | "version" | ".well-known" | "openid", ..] => {
+            routed(door, parts, &segments)
+        }
+        _ => Ok(reply::page_not_found()),
     }
-    Ok(answer)
+}
+
+/// Whether there is anything below `/api` or, of the group, below `/apis`; a version of it is another question.
+pub(super) fn is_group(prefix: &str, group: &str) -> bool {
+    let group = if prefix == "api" { "" } else { group };
+    (prefix == "api" || !group.is_empty())
+        && schema::group_versions()
+            .iter()
+            .any(|served| served.group == group)
+}
+
+/// What has a route of its own.
+fn routed(door: &Door, parts: &Parts, segments: &[&str]) -> Result<Response, Status> {
+    let tokens = &door.core.tokens;
+    let get = || {
+        let known = parts.method == Method::GET;
+        known.then_some(()).ok_or_else(Status::method_not_allowed)
+    };
+    match segments {
+        ["version"] => {
+            get()?;
+            negotiate::check_accept_of(&parts.headers, &["application/json"])?;
+            Ok(version())
+        }
+        ["api"] => {
+            get()?;
+            negotiate::check_accept(&parts.headers, false)?;
+            discovered(parts, true, || discovery::api_versions(door.address))
+        }
+        ["api", version] => resources(parts, discovery::resource_list("", version)),
+        ["apis", group, version] => resources(parts, discovery::resource_list(group, version)),
+        [".well-known", "openid-configuration"] => {
+            get()?;
+            let keys = format!("https://{}/openid/v1/jwks", door.address);
+            Ok(oidc(
+                "application/json",
+                &tokens.openid_configuration(&keys),
+            ))
+        }
+        ["openid", "v1", "jwks"] => {
+            get()?;
+            Ok(oidc("application/jwk-set+json", &tokens.jwks()))
+        }
+        ["api" | "apis" | "version", ..] => Err(Status::no_such_resource()),
+        _ => Ok(reply::page_not_found()),
+    }
 }
 
 fn index() -> Response {
@@ -61,6 +98,7 @@ fn index() -> Response {
         "/api",
         "/api/v1",
         "/apis",
+        "/apis/",
         "/healthz",
         "/healthz/ping",
         "/livez",
@@ -122,12 +160,20 @@ pub(crate) fn go_architecture() -> &'static str {
     }
 }
 
+/// `/apis`; with a slash at its end it is the plain list alone.
+fn groups(parts: &Parts, exact: bool) -> Result<Response, Status> {
+    if exact {
+        discovered(parts, false, discovery::group_list)
+    } else {
+        negotiated(parts, &discovery::group_list())
+    }
+}
+
 /// `/api` or `/apis`: one document for all below it where the client asks for that, else the plain list.
 fn discovered(parts: &Parts, core: bool, plain: impl FnOnce() -> Json) -> Result<Response, Status> {
-    let form = Form::negotiate(parts, Endpoint::Discovery)?;
-    if form.transform != Transform::Aggregated {
-        return Ok(reply::json(StatusCode::OK, form, encode::bytes(&plain())));
-    }
+    let Some(form) = Form::asked_for(parts, Endpoint::Aggregated) else {
+        return negotiated(parts, &plain());
+    };
     let document = discovery::aggregated(core);
     let etag = format!("\"{}\"", document_hash(&document));
     let unchanged = parts
@@ -141,7 +187,14 @@ fn discovered(parts: &Parts, core: bool, plain: impl FnOnce() -> Json) -> Result
     } else {
         reply::bytes(
             StatusCode::OK,
-            "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+            match form.media {
+                Media::Json => {
+                    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+                }
+                Media::Yaml => {
+                    "application/yaml;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+                }
+            },
             reply::written(form, encode::bytes(&document)),
         )
     };
@@ -154,12 +207,38 @@ fn discovered(parts: &Parts, core: bool, plain: impl FnOnce() -> Json) -> Result
     Ok(response)
 }
 
-fn document(parts: &Parts, document: Option<Json>) -> Result<Response, Status> {
-    let Some(document) = document else {
-        return Ok(reply::page_not_found());
-    };
+/// The list of a version's resources.
+fn resources(parts: &Parts, list: Option<Json>) -> Result<Response, Status> {
+    let list = list.ok_or_else(Status::no_such_resource)?;
+    if parts.method != Method::GET {
+        return Err(Status::method_not_allowed());
+    }
+    negotiate::check_accept(&parts.headers, false)?;
+    negotiated(parts, &list)
+}
+
+fn negotiated(parts: &Parts, document: &Json) -> Result<Response, Status> {
     let form = Form::negotiate(parts, Endpoint::Other)?;
-    Ok(reply::json(StatusCode::OK, form, encode::bytes(&document)))
+    Ok(reply::json(StatusCode::OK, form, encode::bytes(document)))
+}
+
+/// `/openapi/v3` and what is below it, whose index has no media type of its own.
+fn openapi(parts: &Parts, exact: bool, segments: &[&str]) -> Response {
+    let document = match segments {
+        [] if exact => {
+            return reply::plain(StatusCode::OK, encode::bytes(&openapi::index()));
+        }
+        ["api", version] => openapi::of("", version),
+        ["apis", group, version] => openapi::of(group, version),
+        _ => None,
+    };
+    if let Some(document) = document {
+        let form = Form::negotiate(parts, Endpoint::Other).unwrap_or(Form::JSON);
+        return reply::json(StatusCode::OK, form, encode::bytes(&document));
+    }
+    let mut response = Response::new(super::Body::empty());
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
 }
 
 fn oidc(content_type: &'static str, document: &Json) -> Response {

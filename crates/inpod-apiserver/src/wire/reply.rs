@@ -11,7 +11,7 @@ use super::Body;
 use super::indent::indent;
 use super::negotiate::{Endpoint, Form, Media};
 use crate::Status;
-use crate::schema::Json;
+use crate::schema::{Json, to_json};
 
 pub(crate) type Response = http::Response<Body>;
 
@@ -36,13 +36,18 @@ pub(super) fn json(code: StatusCode, form: Form, compact: Vec<u8>) -> Response {
 
 /// JSON that is always indented, whoever asks: `/version`, `/`.
 pub(super) fn raw_json(code: StatusCode, document: &Json) -> Response {
-    let compact = serde_json::to_vec(document).unwrap_or_default();
+    let compact = to_json(document);
     bytes(code, Media::Json.content_type(), indent(&compact))
 }
 
+/// Plain text.
+pub(super) fn plain(code: StatusCode, text: impl Into<Bytes>) -> Response {
+    bytes(code, "text/plain; charset=utf-8", text)
+}
+
 /// Plain text, as Go's `http.Error` and the health checks write it.
-pub(super) fn text(code: StatusCode, text: impl Into<String>) -> Response {
-    let mut response = bytes(code, "text/plain; charset=utf-8", text.into());
+pub(super) fn text(code: StatusCode, text: impl Into<Bytes>) -> Response {
+    let mut response = plain(code, text);
     response
         .headers_mut()
         .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -57,7 +62,7 @@ pub(super) fn page_not_found() -> Response {
 /// An error, in the form that was asked for, or as indented JSON where there is no such form: an error is never hidden behind
 /// the negotiation of how to write it.
 pub(super) fn error(parts: &Parts, status: &Status) -> Response {
-    let compact = escaped(serde_json::to_vec(&status.to_value()).unwrap_or_default());
+    let compact = to_json(&status.to_value());
     let form = Form::negotiate(parts, Endpoint::Other).unwrap_or(Form {
         pretty: true,
         ..Form::JSON
@@ -75,30 +80,13 @@ pub(super) fn error(parts: &Parts, status: &Status) -> Response {
     response
 }
 
-/// The 403 of the authorizer: alone among errors, it tells browsers not to guess what its text might be.
+/// An error of who may what, which is marked as nothing to guess a media type of.
 pub(super) fn forbidden(parts: &Parts, status: &Status) -> Response {
     let mut response = error(parts, status);
     response
         .headers_mut()
         .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
-}
-
-/// JSON as Go's encoder writes it, which escapes what HTML would read. The three are in strings only.
-pub(super) fn escaped(json: Vec<u8>) -> Vec<u8> {
-    if !json.iter().any(|byte| matches!(byte, b'<' | b'>' | b'&')) {
-        return json;
-    }
-    let mut out = Vec::with_capacity(json.len() + 64);
-    for byte in json {
-        match byte {
-            b'<' => out.extend_from_slice(b"\\u003c"),
-            b'>' => out.extend_from_slice(b"\\u003e"),
-            b'&' => out.extend_from_slice(b"\\u0026"),
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 /// Leaves of an answer what a HEAD gets (RFC 9110, section 9.3.2): hyper sees to that in HTTP/1.1, but in HTTP/2 it would send

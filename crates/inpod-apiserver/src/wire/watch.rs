@@ -16,7 +16,7 @@ use super::{Body, Drain};
 use crate::core::Core;
 use crate::registry::table::{IncludeObject, object_metadata, to_partial_metadata, to_table};
 use crate::registry::{Event, Watch};
-use crate::schema::{Json, Resource, api_version};
+use crate::schema::{Json, Resource, api_version, write_json};
 use crate::source::unix_seconds;
 use crate::storage::Object;
 use crate::{Reason, Source, Status};
@@ -43,7 +43,10 @@ pub(super) fn stream(
         resource: watch.resource,
         head: head(watch.resource),
         transform: form.transform,
-        include: include_object(parts)?,
+        include: match form.transform {
+            Transform::Table(_) => include_object(parts)?,
+            _ => IncludeObject::default(),
+        },
         with_columns: true,
         source: core.source.clone(),
     };
@@ -94,7 +97,7 @@ impl Encoder {
                 });
             }
             Event::Error(status) => line(out, "ERROR", |out| {
-                out.extend_from_slice(status.to_value().to_string().as_bytes());
+                write_json(out, &status.to_value());
             }),
         }
     }
@@ -141,22 +144,26 @@ impl Encoder {
         }
         let (kind, api_version) = match self.transform {
             Transform::Table(version) => {
-                let row = Object::new(
-                    &Json::from_iter([("metadata".to_owned(), json!({}))]),
-                    Vec::new(),
-                );
+                let place = Json::from_iter([("metadata".to_owned(), json!({}))]);
+                // The end of the initial events is told in metadata, so that there has to be some.
+                let include = match self.include {
+                    IncludeObject::None if initial_events_end => IncludeObject::Metadata,
+                    include => include,
+                };
+                let row = Arc::new(Object::new(&place, Vec::new()).at_revision(revision));
                 let mut table = to_table(
                     self.resource,
-                    &[],
-                    self.include,
+                    std::slice::from_ref(&row),
+                    include,
                     self.with_columns,
-                    object_metadata(&row.at_revision(revision)),
+                    object_metadata(&row),
                     unix_seconds(self.source.now()),
                 );
                 self.with_columns = false;
                 set_version(&mut table, version);
-                let partial = json!({"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": metadata});
-                table.insert("rows".to_owned(), json!([{"cells": [], "object": partial}]));
+                if let Some(place) = table["rows"][0]["object"].as_object_mut() {
+                    place.insert("metadata".to_owned(), metadata.into());
+                }
                 return table;
             }
             Transform::PartialObjectMetadata(version)

@@ -1,558 +1,360 @@
-//! Lists: at which version, how much of them, and of what.
+//! Lists: the versions they may be asked at, and their division into pages.
 
-use serde_json::{Value, json};
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use serde_json::json;
 
-use crate::{Answer, Failure, Outcome, Session, case_list, delete, get, post, put};
+use crate::{Failure, Outcome, Session, case_list, delete, get, patch, post};
 
-case_list![
-    "lists":
-    an_empty_collection,
-    any_exact_or_not_older_version,
-    a_version_that_is_no_number,
-    a_version_from_the_future,
-    matches_that_make_no_sense,
+case_list!["lists":
+    a_version_chooses_what_is_listed,
+    a_version_to_come_times_out,
+    versions_that_are_no_number_are_refused,
+    an_empty_collection_has_a_version,
+    items_are_in_the_order_of_their_keys,
+    a_label_selects_across_namespaces,
     pages_are_of_one_version,
-    a_page_of_any_version_is_everything,
-    a_continue_token_that_is_none,
-    label_selectors,
-    label_selectors_that_are_none,
-    field_selectors_of_every_kind,
-    field_selectors_of_pods,
-    field_selectors_of_secrets_and_events,
-    field_selectors_that_are_none,
-    all_namespaces_by_label,
-    values_that_are_none,
-    deleting_what_is_selected,
-    deleting_at_most_so_many,
-    a_dry_deletion_of_all,
-    a_version_in_a_get,
+    pages_with_selectors_do_not_tell_how_many_remain,
+    pages_go_across_namespaces,
+    a_page_goes_on_with_what_it_is_asked,
+    a_page_at_an_exact_version_goes_on_there,
+    a_limit_at_any_version_is_ignored,
+    malformed_continue_tokens_are_refused,
+    a_token_without_a_version_goes_on_with_what_is_there,
+    a_list_is_served_as_table_and_as_metadata,
 ];
 
-/// Some `ConfigMaps`, each labelled with its name and with whether its place is even; and their collection.
-async fn some(s: &mut Session, names: &[&str]) -> Result<String, Failure> {
+/// The path of a new namespace's config maps.
+async fn config_maps(s: &mut Session) -> Result<String, Failure> {
     let ns = s.namespace().await?;
-    let all = format!("/api/v1/namespaces/{ns}/configmaps");
-    for (index, name) in names.iter().enumerate() {
-        let even = if index % 2 == 0 { "yes" } else { "no" };
-        let labels = json!({"name": name, "even": even, "all": "yes"});
-        let body = json!({"metadata": {"name": name, "labels": labels}});
-        s.set_up(post(&all, &body)).await?;
+    Ok(format!("/api/v1/namespaces/{ns}/configmaps"))
+}
+
+/// Makes a config map with a label, and answers its resourceVersion.
+async fn made(s: &mut Session, all: &str, name: &str, label: &str) -> Result<String, Failure> {
+    let body = json!({"metadata": {"name": name, "labels": {"l": label}}});
+    s.set_up(post(all, &body)).await?.version()
+}
+
+/// Lists what is selected by a selector that excludes what every namespace has.
+fn own(all: &str) -> crate::Request {
+    get(all).query("labelSelector", "l")
+}
+
+/// Writes something, so that the next list is of another version and its token another one.
+async fn another_version(s: &mut Session, all: &str) -> Outcome {
+    let labelled = json!({"metadata": {"name": "zz"}});
+    s.set_up(post(all, &labelled)).await?;
+    s.set_up(delete(format!("{all}/zz"))).await?;
+    Ok(())
+}
+
+async fn a_version_chooses_what_is_listed(s: &mut Session) -> Outcome {
+    let all = config_maps(s).await?;
+    let mut versions = vec![
+        made(s, &all, "a", "1").await?,
+        made(s, &all, "b", "1").await?,
+    ];
+    let changed = json!({"data": {"k": "v"}});
+    let changed = s.send(patch(format!("{all}/a"), "merge", &changed)).await?;
+    versions.push(changed.version()?);
+    s.set_up(delete(format!("{all}/b"))).await?;
+    // The newest is seen by a list that asks for nothing; what may be of any version is at least that from then on.
+    s.send(own(&all)).await?;
+    s.send(own(&all).query("resourceVersion", "")).await?;
+    s.send(own(&all).query("resourceVersion", "0")).await?;
+    s.send(
+        own(&all)
+            .query("resourceVersion", "0")
+            .query("resourceVersionMatch", "NotOlderThan"),
+    )
+    .await?;
+    for version in &versions {
+        let at = || own(&all).query("resourceVersion", version);
+        s.send(at()).await?;
+        s.send(at().query("resourceVersionMatch", "NotOlderThan"))
+            .await?;
+        s.send(at().query("resourceVersionMatch", "Exact")).await?;
+        s.send(at().query("limit", "5")).await?;
+        s.send(
+            at().query("resourceVersionMatch", "NotOlderThan")
+                .query("limit", "5"),
+        )
+        .await?;
     }
-    Ok(all)
+    Ok(())
 }
 
-fn list_version(answer: &Answer) -> Result<String, Failure> {
-    answer.text("/metadata/resourceVersion")
+async fn a_version_to_come_times_out(s: &mut Session) -> Outcome {
+    let all = config_maps(s).await?;
+    let to_come = |path: &str| get(path).query("resourceVersion", "9000000000");
+    s.send(to_come(&all)).await?;
+    s.send(to_come(&all).query("resourceVersionMatch", "Exact"))
+        .await?;
+    s.send(to_come(&all).query("limit", "1")).await?;
+    s.send(to_come(&format!("{all}/a"))).await?;
+    Ok(())
 }
 
-/// Every namespace has `kube-root-ca.crt`, which is not labelled.
-const OURS: &str = "labelSelector=all%3Dyes";
-
-async fn an_empty_collection(s: &mut Session) -> Outcome {
-    let ns = s.namespace().await?;
-    for resource in ["secrets", "pods", "services", "endpoints"] {
-        s.send(get(format!("/api/v1/namespaces/{ns}/{resource}")))
+async fn versions_that_are_no_number_are_refused(s: &mut Session) -> Outcome {
+    let all = config_maps(s).await?;
+    for version in ["x", "-1", "1.5", "99999999999999999999", " 1"] {
+        let at = || get(&all).query("resourceVersion", version);
+        s.send(at().query("labelSelector", "none")).await?;
+        s.send(
+            at().query("resourceVersionMatch", "Exact")
+                .query("labelSelector", "none"),
+        )
+        .await?;
+        s.send(get(format!("{all}/a")).query("resourceVersion", version))
             .await?;
     }
-    s.send(get(format!(
-        "/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/roles?limit=1"
-    )))
-    .await?;
-    s.send(get("/api/v1/namespaces/none-of-this-name/configmaps"))
+    Ok(())
+}
+
+async fn an_empty_collection_has_a_version(s: &mut Session) -> Outcome {
+    let ns = s.namespace().await?;
+    for resource in ["secrets", "pods", "services", "endpoints", "events"] {
+        let all = format!("/api/v1/namespaces/{ns}/{resource}");
+        s.send(get(&all)).await?;
+        s.send(get(&all).query("limit", "1")).await?;
+    }
+    let leases = format!("/apis/coordination.k8s.io/v1/namespaces/{ns}/leases");
+    s.send(get(leases)).await?;
+    s.send(get("/api/v1/namespaces/no-such-namespace/secrets"))
         .await?;
     Ok(())
 }
 
-async fn any_exact_or_not_older_version(s: &mut Session) -> Outcome {
-    let all = some(s, &["a", "b"]).await?;
-    let before = s.send(get(format!("{all}?{OURS}"))).await?;
-    let version = list_version(&before)?;
-    s.set_up(post(
-        &all,
-        &json!({"metadata": {"name": "c", "labels": {"all": "yes"}}}),
-    ))
-    .await?;
-    s.set_up(delete(format!("{all}/a"))).await?;
-    s.hide(
-        &format!("resourceVersion={version}"),
-        "resourceVersion=‹before›",
-    );
-    for query in [
-        format!("resourceVersion={version}&resourceVersionMatch=Exact"),
-        format!("resourceVersion={version}&limit=10"),
-    ] {
-        let answer = s.send(get(format!("{all}?{OURS}&{query}"))).await?;
-        s.observe("at that version", list_version(&answer)? == version);
+async fn items_are_in_the_order_of_their_keys(s: &mut Session) -> Outcome {
+    let all = config_maps(s).await?;
+    for name in ["b", "a-b", "a", "a.b", "a0", "10", "9", "ab"] {
+        made(s, &all, name, "1").await?;
     }
-    // These are answered at the newest version, which the real server's cache has by the time that it has answered a plain list.
-    s.send(get(format!("{all}?{OURS}"))).await?;
-    for query in [
-        format!("resourceVersion={version}"),
-        format!("resourceVersion={version}&resourceVersionMatch=NotOlderThan"),
-        "resourceVersion=0".to_owned(),
-        "resourceVersion=0&resourceVersionMatch=NotOlderThan".to_owned(),
-    ] {
-        s.send(get(format!("{all}?{OURS}&{query}"))).await?;
-    }
+    s.send(own(&all)).await?;
     Ok(())
 }
 
-async fn a_version_that_is_no_number(s: &mut Session) -> Outcome {
-    let all = some(s, &["a"]).await?;
-    for query in [
-        "resourceVersion=x",
-        "resourceVersion=-1",
-        "resourceVersion=1.5",
-        "resourceVersion=x&resourceVersionMatch=Exact",
-        "resourceVersion=x&limit=1",
-        "watch=1&resourceVersion=x",
-        "watch=1&resourceVersion=-1",
-    ] {
-        s.send(get(format!("{all}?{query}"))).await?;
+async fn a_label_selects_across_namespaces(s: &mut Session) -> Outcome {
+    let label = s.name("label");
+    let (one, two) = (config_maps(s).await?, config_maps(s).await?);
+    for (all, name) in [(&two, "a"), (&one, "b"), (&one, "a")] {
+        made(s, all, name, &label).await?;
     }
-    s.send(get(format!("{all}/a?resourceVersion=x"))).await?;
-    Ok(())
-}
-
-async fn a_version_from_the_future(s: &mut Session) -> Outcome {
-    let all = some(s, &["a"]).await?;
-    for query in [
-        "resourceVersion=999999999",
-        "resourceVersion=999999999&resourceVersionMatch=NotOlderThan",
-        "resourceVersion=999999999&resourceVersionMatch=Exact",
-    ] {
-        s.send(get(format!("{all}?{query}"))).await?;
-    }
-    s.send(get(format!("{all}/a?resourceVersion=999999999")))
+    let everywhere = || get("/api/v1/configmaps").query("labelSelector", &format!("l={label}"));
+    s.send(everywhere()).await?;
+    s.send(everywhere().query("fieldSelector", "metadata.name=a"))
         .await?;
-    Ok(())
-}
-
-async fn matches_that_make_no_sense(s: &mut Session) -> Outcome {
-    let all = some(s, &["a"]).await?;
-    for query in [
-        "resourceVersionMatch=Exact",
-        "resourceVersionMatch=NotOlderThan",
-        "resourceVersionMatch=Sometimes&resourceVersion=1",
-        "resourceVersionMatch=Exact&resourceVersion=0",
-        "resourceVersionMatch=NotOlderThan&resourceVersion=1&continue=x",
-        "sendInitialEvents=true",
-        "sendInitialEvents=false&resourceVersionMatch=NotOlderThan",
-    ] {
-        s.send(get(format!("{all}?{query}"))).await?;
-    }
+    s.send(everywhere().query("fieldSelector", "metadata.namespace=default"))
+        .await?;
     Ok(())
 }
 
 async fn pages_are_of_one_version(s: &mut Session) -> Outcome {
-    let all = some(s, &["a", "b", "c", "d", "e"]).await?;
-    let first = s.send(get(format!("{all}?limit=2"))).await?;
-    let version = list_version(&first)?;
-    let token = first.text("/metadata/continue")?;
-    // What happens now is after that version.
+    let all = config_maps(s).await?;
+    for name in ["a", "b", "c", "d", "e"] {
+        made(s, &all, name, "1").await?;
+    }
+    let mut page = s.send(get(&all).query("limit", "2")).await?;
+    // What happens in between is not seen.
+    s.set_up(patch(
+        format!("{all}/c"),
+        "merge",
+        &json!({"data": {"k": "v"}}),
+    ))
+    .await?;
     s.set_up(delete(format!("{all}/d"))).await?;
-    s.set_up(post(&all, &json!({"metadata": {"name": "bb"}})))
-        .await?;
-    let mut token = Some(token);
-    while let Some(next) = token {
-        let page = s
-            .send(get(format!("{all}?limit=2&continue={next}")))
+    made(s, &all, "bb", "1").await?;
+    while let Ok(token) = page.text("/metadata/continue") {
+        page = s
+            .send(get(&all).query("limit", "2").query("continue", &token))
             .await?;
-        s.observe(
-            "of the first page's version",
-            list_version(&page)? == version,
-        );
-        token = page.text("/metadata/continue").ok();
     }
-    let selected = s.send(get(format!("{all}?limit=1&{OURS}"))).await?;
-    let token = selected.text("/metadata/continue")?;
-    s.send(get(format!("{all}?limit=1&{OURS}&continue={token}")))
+    Ok(())
+}
+
+async fn pages_with_selectors_do_not_tell_how_many_remain(s: &mut Session) -> Outcome {
+    let all = config_maps(s).await?;
+    for (name, label) in [("a", "1"), ("b", "2"), ("c", "1"), ("d", "2"), ("e", "1")] {
+        made(s, &all, name, label).await?;
+    }
+    for (parameter, selector, limit) in [
+        ("labelSelector", "l=1", "2"),
+        // As many as there are, with others behind the last.
+        ("labelSelector", "l=2", "2"),
+        ("labelSelector", "l=3", "2"),
+        ("fieldSelector", "metadata.name!=b", "3"),
+        ("fieldSelector", "metadata.name=b", "1"),
+        ("labelSelector", "", "4"),
+    ] {
+        let list = || get(&all).query(parameter, selector).query("limit", limit);
+        let mut page = s.send(list()).await?;
+        while let Ok(token) = page.text("/metadata/continue") {
+            page = s.send(list().query("continue", &token)).await?;
+        }
+        another_version(s, &all).await?;
+    }
+    Ok(())
+}
+
+async fn pages_go_across_namespaces(s: &mut Session) -> Outcome {
+    let label = s.name("label");
+    let (one, two) = (config_maps(s).await?, config_maps(s).await?);
+    for (all, name) in [(&one, "a"), (&one, "b"), (&two, "a"), (&two, "b")] {
+        made(s, all, name, &label).await?;
+    }
+    let list = || {
+        get("/api/v1/configmaps")
+            .query("labelSelector", &format!("l={label}"))
+            .query("limit", "3")
+    };
+    let page = s.send(list()).await?;
+    let token = page.text("/metadata/continue")?;
+    s.send(list().query("continue", &token)).await?;
+    Ok(())
+}
+
+async fn a_page_goes_on_with_what_it_is_asked(s: &mut Session) -> Outcome {
+    let all = config_maps(s).await?;
+    for (name, label) in [("a", "1"), ("b", "2"), ("c", "1"), ("d", "2"), ("e", "1")] {
+        made(s, &all, name, label).await?;
+    }
+    let page = s.send(own(&all).query("limit", "2")).await?;
+    let token = page.text("/metadata/continue")?;
+    let rest = |path: &str| get(path).query("continue", &token);
+    s.send(rest(&all).query("labelSelector", "l=1")).await?;
+    s.send(rest(&all).query("labelSelector", "l").query("limit", "1"))
         .await?;
-    // The rest at once, and with other selectors.
-    s.send(get(format!("{all}?continue={token}"))).await?;
-    s.send(get(format!(
-        "{all}?labelSelector=name%3De&continue={token}"
-    )))
+    s.send(rest(&all).query("labelSelector", "l").query("limit", "0"))
+        .await?;
+    s.send(rest(&all).query("fieldSelector", "metadata.name=a"))
+        .await?;
+    s.send(
+        rest(&all)
+            .query("resourceVersion", "0")
+            .query("labelSelector", "l=2"),
+    )
+    .await?;
+    s.send(rest(&all).query("resourceVersion", "1")).await?;
+    s.send(
+        rest(&all)
+            .query("resourceVersion", "1")
+            .query("resourceVersionMatch", "Exact"),
+    )
+    .await?;
+    // A token holds a key, not the resource or namespace that it was given out for.
+    let secrets = all.replace("configmaps", "secrets");
+    s.send(rest(&secrets)).await?;
+    Ok(())
+}
+
+async fn a_page_at_an_exact_version_goes_on_there(s: &mut Session) -> Outcome {
+    let all = config_maps(s).await?;
+    made(s, &all, "a", "1").await?;
+    made(s, &all, "b", "1").await?;
+    let version = made(s, &all, "c", "1").await?;
+    s.set_up(delete(format!("{all}/b"))).await?;
+    s.set_up(delete(format!("{all}/c"))).await?;
+    let list = || own(&all).query("limit", "1");
+    let mut page = s
+        .send(
+            list()
+                .query("resourceVersion", &version)
+                .query("resourceVersionMatch", "Exact"),
+        )
+        .await?;
+    while let Ok(token) = page.text("/metadata/continue") {
+        page = s.send(list().query("continue", &token)).await?;
+    }
+    Ok(())
+}
+
+async fn a_limit_at_any_version_is_ignored(s: &mut Session) -> Outcome {
+    let all = config_maps(s).await?;
+    made(s, &all, "a", "1").await?;
+    let version = made(s, &all, "b", "1").await?;
+    s.send(own(&all)).await?;
+    let limited = || own(&all).query("limit", "1");
+    s.send(limited().query("resourceVersion", "0")).await?;
+    s.send(
+        limited()
+            .query("resourceVersion", &version)
+            .query("resourceVersionMatch", "NotOlderThan"),
+    )
     .await?;
     Ok(())
 }
 
-async fn a_page_of_any_version_is_everything(s: &mut Session) -> Outcome {
-    let all = some(s, &["a", "b", "c"]).await?;
-    s.send(get(format!("{all}?{OURS}"))).await?;
-    s.send(get(format!("{all}?{OURS}&limit=1&resourceVersion=0")))
-        .await?;
-    s.send(get(format!("{all}?limit=0"))).await?;
-    s.send(get(format!("{all}?limit=500"))).await?;
-    Ok(())
-}
-
-async fn a_continue_token_that_is_none(s: &mut Session) -> Outcome {
-    let all = some(s, &["a", "b", "c"]).await?;
-    let first = s.send(get(format!("{all}?limit=1"))).await?;
-    let token = first.text("/metadata/continue")?;
-    for query in [
-        "limit=1&continue=x".to_owned(),
-        "limit=1&continue=%25%25".to_owned(),
-        // {"v":"meta.k8s.io/v2"}, then no JSON, then without a start.
-        "limit=1&continue=eyJ2IjoibWV0YS5rOHMuaW8vdjIifQ".to_owned(),
-        "limit=1&continue=e30".to_owned(),
-        "limit=1&continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MX0".to_owned(),
-        format!("limit=1&resourceVersion=1&continue={token}"),
-        format!("limit=1&resourceVersion=0&continue={token}"),
-        format!("limit=1&resourceVersionMatch=Exact&continue={token}"),
-    ] {
-        s.send(get(format!("{all}?{query}"))).await?;
-    }
-    Ok(())
-}
-
-async fn label_selectors(s: &mut Session) -> Outcome {
-    let all = some(s, &["a", "b", "c"]).await?;
-    for selector in [
-        "name=a",
-        "name==a",
-        "name!=a",
-        "name in (a,b)",
-        "name in (a, c ),even",
-        "name notin (a,b)",
-        "even,name=c",
-        "!name",
-        "name",
-        "even=no,name in (b)",
-        "name=",
-        "none!=x,all=yes",
-        "name>0",
-        "name<5",
-        " name = a , all = yes ",
-        "",
-    ] {
-        let encoded = encode(selector);
-        let answer = s
-            .send(get(format!("{all}?labelSelector={encoded}")))
-            .await?;
-        s.observe("selects", names(&answer));
-    }
-    Ok(())
-}
-
-async fn label_selectors_that_are_none(s: &mut Session) -> Outcome {
-    let all = some(s, &["a"]).await?;
-    for selector in [
-        "=",
-        "a=b=c",
-        "a in",
-        "a in (",
-        "a in ()",
-        "a in (b",
-        "a b",
-        "a==",
-        "!a=b",
-        ",",
-        "a,,b",
-        "a in (b)c",
-        "A B=c",
-        "-a=b",
-        "a=-b",
-        "a=b!",
-        "a/b/c=d",
-        "x>y",
-        "(a)",
-        "a notin b",
-        "!",
-        "!!a",
-        "a!b",
-    ] {
-        let encoded = encode(selector);
-        s.send(get(format!("{all}?labelSelector={encoded}")))
-            .await?;
-    }
-    Ok(())
-}
-
-async fn field_selectors_of_every_kind(s: &mut Session) -> Outcome {
-    let all = some(s, &["a", "b"]).await?;
-    let ns = all.split('/').nth(4).unwrap_or_default().to_owned();
-    for selector in [
-        "metadata.name=a".to_owned(),
-        "metadata.name==b".to_owned(),
-        "metadata.name!=a".to_owned(),
-        "metadata.name=none".to_owned(),
-        format!("metadata.namespace={ns}"),
-        "metadata.namespace=other".to_owned(),
-        format!("metadata.name=a,metadata.namespace={ns}"),
-        "metadata.name=a,metadata.name=b".to_owned(),
-        "metadata.name=a\\,b".to_owned(),
-        String::new(),
-    ] {
-        let encoded = encode(&selector);
-        let answer = s
-            .send(get(format!("{all}?{OURS}&fieldSelector={encoded}")))
-            .await?;
-        s.observe("selects", names(&answer));
-    }
-    Ok(())
-}
-
-async fn field_selectors_of_pods(s: &mut Session) -> Outcome {
-    let ns = s.namespace().await?;
-    let all = format!("/api/v1/namespaces/{ns}/pods");
-    for (name, node, policy) in [("a", "", "Always"), ("b", "some-node", "Never")] {
-        let spec = json!({
-            "nodeName": node, "restartPolicy": policy, "containers": [{"name": "c", "image": "i"}],
-        });
-        s.set_up(post(
-            &all,
-            &json!({"metadata": {"name": name}, "spec": spec}),
-        ))
-        .await?;
-    }
-    for selector in [
-        "spec.nodeName=",
-        "spec.nodeName=some-node",
-        "spec.nodeName!=some-node",
-        "spec.restartPolicy=Never",
-        "spec.schedulerName=default-scheduler",
-        "spec.serviceAccountName=default",
-        "spec.hostNetwork=false",
-        "status.phase=Pending",
-        "status.phase!=Pending",
-        "status.podIP=",
-        "status.podIPs=",
-        "status.nominatedNodeName=",
-        "spec.containers=x",
-        "status.phase=Pending,spec.nodeName=some-node",
-    ] {
-        let encoded = encode(selector);
-        let answer = s
-            .send(
-                get(format!("{all}?fieldSelector={encoded}"))
-                    .accept("application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"),
-            )
-            .await?;
-        s.observe("selects", names(&answer));
-    }
-    Ok(())
-}
-
-async fn field_selectors_of_secrets_and_events(s: &mut Session) -> Outcome {
-    let ns = s.namespace().await?;
-    let secrets = format!("/api/v1/namespaces/{ns}/secrets");
-    s.set_up(post(&secrets, &json!({"metadata": {"name": "a"}})))
-        .await?;
-    s.set_up(post(
-        &secrets,
-        &json!({"metadata": {"name": "b"}, "type": "example.com/own"}),
-    ))
-    .await?;
-    let events = format!("/api/v1/namespaces/{ns}/events");
-    let event = json!({
-        "metadata": {"name": "e"}, "reason": "Started", "type": "Normal", "source": {"component": "kubelet"},
-        "involvedObject": {"kind": "Pod", "name": "p", "namespace": ns, "uid": "u", "apiVersion": "v1", "fieldPath": "f"},
-    });
-    s.set_up(post(&events, &event)).await?;
-    for selector in [
-        "type=Opaque",
-        "type!=Opaque",
-        "type=example.com/own",
-        "kind=x",
-    ] {
-        let answer = s
-            .send(get(format!("{secrets}?fieldSelector={}", encode(selector))))
-            .await?;
-        s.observe("selects", names(&answer));
-    }
-    for selector in [
-        "involvedObject.kind=Pod",
-        "involvedObject.name=p,involvedObject.uid=u",
-        "involvedObject.namespace!=x",
-        "involvedObject.apiVersion=v1",
-        "involvedObject.resourceVersion=",
-        "involvedObject.fieldPath=f",
-        "reason=Started",
-        "reportingComponent=kubelet",
-        "source=kubelet",
-        "type=Warning",
-        "message=x",
-    ] {
-        let answer = s
-            .send(get(format!("{events}?fieldSelector={}", encode(selector))))
-            .await?;
-        s.observe("selects", names(&answer));
-    }
-    s.send(get(format!(
-        "/apis/events.k8s.io/v1/namespaces/{ns}/events?fieldSelector=regarding.name%3Dp"
-    )))
-    .await?;
-    s.send(get("/api/v1/nodes?fieldSelector=spec.unschedulable%3Dtrue"))
-        .await?;
-    s.send(get(format!(
-        "/api/v1/namespaces/{ns}/services?fieldSelector=spec.clusterIP%3DNone"
-    )))
-    .await?;
-    s.send(get(format!(
-        "/api/v1/namespaces/{ns}/services?fieldSelector=spec.type%3DNodePort"
-    )))
-    .await?;
-    Ok(())
-}
-
-async fn field_selectors_that_are_none(s: &mut Session) -> Outcome {
-    let all = some(s, &["a"]).await?;
-    for selector in [
-        "foo.bar=x",
-        "metadata.labels=x",
+async fn malformed_continue_tokens_are_refused(s: &mut Session) -> Outcome {
+    let all = config_maps(s).await?;
+    for token in [
         "x",
-        "=",
-        "a=b=c",
-        "metadata.name",
-        "metadata.uid=x",
-        "metadata.name=a\\",
-        "metadata.name=\\x",
+        "!!",
+        "e30=",
+        "e30",
+        "bm8",
+        "eyJ2IjoibWV0YS5rOHMuaW8vdjEi\nLCJydiI6MSwic3RhcnQiOiIuIn0",
     ] {
-        let encoded = encode(selector);
-        s.send(get(format!("{all}?fieldSelector={encoded}")))
+        s.send(get(&all).query("continue", token)).await?;
+        s.send(
+            get(&all)
+                .query("continue", token)
+                .query("fieldSelector", "metadata.name=a"),
+        )
+        .await?;
+    }
+    for content in [
+        r#"{"v":"meta.k8s.io/v2","rv":1,"start":"a"}"#,
+        r#"{"v":"meta.k8s.io/v1","rv":0,"start":"a"}"#,
+        r#"{"v":"meta.k8s.io/v1","start":"a"}"#,
+        r#"{"v":"meta.k8s.io/v1","rv":1,"start":""}"#,
+        r#"{"v":"meta.k8s.io/v1","rv":1}"#,
+        r#"{"v":"meta.k8s.io/v1","rv":1,"start":"../a"}"#,
+        r#"{"v":"meta.k8s.io/v1","rv":1,"start":"a/../../b"}"#,
+        r#"{"v":"meta.k8s.io/v1","rv":"1","start":"a"}"#,
+        r#"{"v":"meta.k8s.io/v1","rv":9000000000,"start":"a"}"#,
+        r#"["meta.k8s.io/v1"]"#,
+        r#"{"v":"meta.k8s.io/v1","rv":1,"start":"a""#,
+    ] {
+        let token = BASE64_URL_SAFE_NO_PAD.encode(content);
+        s.send(get(&all).query("continue", &token)).await?;
+    }
+    Ok(())
+}
+
+async fn a_token_without_a_version_goes_on_with_what_is_there(s: &mut Session) -> Outcome {
+    let all = config_maps(s).await?;
+    for name in ["a", "b", "c", "d"] {
+        made(s, &all, name, "1").await?;
+    }
+    // What a client is given in place of a token that has expired.
+    let token =
+        BASE64_URL_SAFE_NO_PAD.encode(r#"{"v":"meta.k8s.io/v1","rv":-1,"start":"a\u0000"}"#);
+    let mut page = s
+        .send(own(&all).query("limit", "1").query("continue", &token))
+        .await?;
+    s.set_up(delete(format!("{all}/d"))).await?;
+    while let Ok(token) = page.text("/metadata/continue") {
+        page = s
+            .send(own(&all).query("limit", "1").query("continue", &token))
             .await?;
-        s.send(delete(format!(
-            "{all}?fieldSelector={encoded}&dryRun=All&{OURS}"
-        )))
-        .await?;
     }
     Ok(())
 }
 
-async fn all_namespaces_by_label(s: &mut Session) -> Outcome {
-    let one = s.namespace().await?;
-    let two = s.namespace().await?;
-    for (ns, name) in [(&two, "a"), (&one, "b"), (&one, "a")] {
-        let body = json!({"metadata": {"name": name, "labels": {"of": one}}});
-        s.set_up(post(format!("/api/v1/namespaces/{ns}/configmaps"), &body))
+async fn a_list_is_served_as_table_and_as_metadata(s: &mut Session) -> Outcome {
+    // Their rows tell times, not ages.
+    let ns = s.namespace().await?;
+    let all = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/roles");
+    made(s, &all, "a", "1").await?;
+    made(s, &all, "b", "1").await?;
+    for accept in [
+        "application/json;as=Table;g=meta.k8s.io;v=v1",
+        "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+    ] {
+        s.send(own(&all).query("limit", "1").accept(accept)).await?;
+        another_version(s, &all).await?;
+        s.send(get(&all).query("labelSelector", "none").accept(accept))
             .await?;
     }
-    let query = format!("labelSelector=of%3D{one}");
-    s.send(get(format!("/api/v1/configmaps?{query}"))).await?;
-    let first = s
-        .send(get(format!("/api/v1/configmaps?{query}&limit=1")))
-        .await?;
-    let token = first.text("/metadata/continue")?;
-    s.send(get(format!("/api/v1/configmaps?{query}&continue={token}")))
-        .await?;
-    s.send(get(format!(
-        "/api/v1/configmaps?{query}&fieldSelector=metadata.namespace%3D{two}"
-    )))
-    .await?;
-    s.send(get(format!(
-        "/api/v1/configmaps?{query}&fieldSelector=metadata.name%3Da"
-    )))
-    .await?;
-    s.send(delete(format!("/api/v1/configmaps?{query}")))
-        .await?;
-    s.send(post(
-        "/api/v1/configmaps",
-        &json!({"metadata": {"name": "a"}}),
-    ))
-    .await?;
     Ok(())
-}
-
-async fn values_that_are_none(s: &mut Session) -> Outcome {
-    let all = some(s, &["a"]).await?;
-    for query in [
-        "limit=x",
-        "limit=-1",
-        "limit=1.5",
-        "limit=99999999999999999999",
-        "timeoutSeconds=x",
-        "timeoutSeconds=-1",
-        "watch=x&timeoutSeconds=1",
-        "watch=&timeoutSeconds=1",
-        "watch=0",
-        "watch=false",
-        "allowWatchBookmarks=x&timeoutSeconds=1",
-        "sendInitialEvents=x",
-        "pretty=x",
-        "unknownParameter=1",
-        "limit=1&limit=2",
-    ] {
-        s.send(get(format!("{all}?{OURS}&{query}"))).await?;
-    }
-    Ok(())
-}
-
-async fn deleting_what_is_selected(s: &mut Session) -> Outcome {
-    let all = some(s, &["a", "b", "c", "d"]).await?;
-    s.send(delete(format!("{all}?labelSelector=even%3Dyes")))
-        .await?;
-    s.send(get(format!("{all}?{OURS}"))).await?;
-    s.send(delete(format!("{all}?labelSelector=none"))).await?;
-    let options =
-        json!({"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": "other"}});
-    s.send(delete(format!("{all}?{OURS}")).json(&options))
-        .await?;
-    let policy = json!({"propagationPolicy": "Foreground", "gracePeriodSeconds": 0});
-    s.send(delete(format!("{all}?fieldSelector=metadata.name%3Db")).json(&policy))
-        .await?;
-    s.eventually(get(format!("{all}?{OURS}")), |answer| {
-        names(answer) == ["d"]
-    })
-    .await?;
-    Ok(())
-}
-
-async fn deleting_at_most_so_many(s: &mut Session) -> Outcome {
-    let all = some(s, &["a", "b", "c", "d"]).await?;
-    s.send(delete(format!("{all}?{OURS}&limit=2"))).await?;
-    s.send(get(format!("{all}?{OURS}"))).await?;
-    let body = json!({"metadata": {"name": "e", "labels": {"all": "yes"}, "finalizers": ["example.com/stay"]}});
-    let kept = s.set_up(post(&all, &body)).await?;
-    s.send(delete(format!("{all}?{OURS}"))).await?;
-    let last = s.send(get(format!("{all}/e"))).await?;
-    let mut free = kept.body.clone();
-    free["metadata"]["finalizers"] = Value::Null;
-    free["metadata"]["resourceVersion"] = last.at("/metadata/resourceVersion");
-    s.send(put(format!("{all}/e"), &free)).await?;
-    s.send(get(format!("{all}?{OURS}"))).await?;
-    Ok(())
-}
-
-async fn a_dry_deletion_of_all(s: &mut Session) -> Outcome {
-    let all = some(s, &["a", "b"]).await?;
-    s.send(delete(format!("{all}?{OURS}&dryRun=All"))).await?;
-    s.send(delete(format!("{all}?{OURS}&dryRun=Some"))).await?;
-    s.send(get(format!("{all}?{OURS}"))).await?;
-    Ok(())
-}
-
-async fn a_version_in_a_get(s: &mut Session) -> Outcome {
-    let all = some(s, &["a"]).await?;
-    let one = s.send(get(format!("{all}/a"))).await?;
-    let version = one.version()?;
-    for query in [
-        format!("resourceVersion={version}"),
-        "resourceVersion=0".to_owned(),
-        "resourceVersion=".to_owned(),
-    ] {
-        s.send(get(format!("{all}/a?{query}"))).await?;
-    }
-    Ok(())
-}
-
-fn names(answer: &Answer) -> Vec<String> {
-    let items = answer.body.get("items").and_then(Value::as_array);
-    items
-        .into_iter()
-        .flatten()
-        .filter_map(|item| item.pointer("/metadata/name")?.as_str())
-        .map(str::to_owned)
-        .collect()
-}
-
-fn encode(selector: &str) -> String {
-    selector
-        .bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' => char::from(byte).to_string(),
-            other => format!("%{other:02X}"),
-        })
-        .collect()
 }

@@ -1,473 +1,492 @@
-//! Watches: from which version, what they bring, and how they end.
+//! Watches: where they begin, what they tell, and how they end.
 
 use serde_json::{Value, json};
 
-use crate::{Failure, Outcome, Session, case_list, delete, get, patch, post, put};
+use crate::{Failure, Outcome, Request, Session, case_list, delete, get, patch, post};
 
-case_list![
-    "watches":
-    from_a_version_in_order,
-    from_now_on_begins_with_what_is_there,
-    a_watch_list,
-    a_watch_list_of_nothing,
-    a_watch_list_from_a_version,
-    a_watch_list_that_makes_no_sense,
-    an_object_enters_and_leaves_the_selection,
-    fields_enter_and_leave_the_selection,
-    one_name,
-    all_namespaces_by_label,
-    the_old_paths,
-    a_timeout_ends_it,
-    a_bookmark_comes_before_the_end,
-    a_version_from_the_future,
-    the_end_of_an_object_with_finalizers,
-    the_end_of_a_pod,
-    quick_changes_of_several_objects,
-    as_a_table,
-    as_a_table_with_bookmarks,
-    as_metadata,
-    what_cannot_be_watched,
-    options_that_are_none,
-    other_representations,
+case_list!["watches":
+    a_watch_from_nowhere_tells_what_is_there,
+    a_watch_from_a_version_tells_what_came_after,
+    a_timeout_ends_the_stream,
+    events_are_in_the_order_of_the_changes,
+    an_object_enters_and_leaves_what_labels_select,
+    an_object_enters_and_leaves_what_fields_select,
+    a_name_is_watched_alone,
+    the_old_paths_watch,
+    all_namespaces_are_watched_by_label,
+    a_finalizer_shows_as_a_change_before_the_deletion,
+    a_grace_period_shows_as_a_change_before_the_deletion,
+    a_collection_is_deleted_one_by_one,
+    a_bookmark_comes_near_the_end,
+    a_watch_list_ends_in_a_bookmark,
+    a_watch_list_of_any_version_ends_in_a_bookmark,
+    a_watch_list_not_older_than_a_version_ends_in_a_bookmark,
+    a_watch_list_selects,
+    a_watch_list_of_nothing_is_a_bookmark,
+    a_watch_without_initial_events_begins_now,
+    a_watch_without_initial_events_at_any_version_begins_now,
+    a_watch_without_initial_events_begins_at_a_version,
+    a_watch_is_served_as_table,
+    a_watch_is_served_as_metadata,
+    a_bookmark_is_served_as_asked,
 ];
 
-async fn collection(s: &mut Session) -> Result<String, Failure> {
-    let ns = s.namespace().await?;
-    Ok(format!("/api/v1/namespaces/{ns}/configmaps"))
-}
-
-async fn create(s: &mut Session, all: &str, name: &str, label: &str) -> Result<Value, Failure> {
-    let body = json!({"metadata": {"name": name, "labels": {"l": label}}});
-    Ok(s.set_up(post(all, &body)).await?.body)
-}
-
-async fn label(s: &mut Session, all: &str, name: &str, label: &str) -> Result<Value, Failure> {
-    let body = json!({"metadata": {"labels": {"l": label}}});
-    let request = patch(format!("{all}/{name}"), "merge", &body);
-    Ok(s.set_up(request).await?.body)
-}
-
-/// The version of the collection.
-async fn now(s: &mut Session, all: &str) -> Result<String, Failure> {
-    let answer = s.set_up(get(format!("{all}?limit=1"))).await?;
-    let version = answer.text("/metadata/resourceVersion")?;
-    s.hide(
-        &format!("resourceVersion={version}"),
-        "resourceVersion=‹start›",
-    );
-    Ok(version)
-}
-
-async fn from_a_version_in_order(s: &mut Session) -> Outcome {
-    let all = collection(s).await?;
-    let start = now(s, &all).await?;
-    create(s, &all, "a", "1").await?;
-    create(s, &all, "b", "1").await?;
-    label(s, &all, "a", "2").await?;
-    s.set_up(delete(format!("{all}/b"))).await?;
-    create(s, &all, "b", "3").await?;
-    let mut watch = s
-        .watch(get(format!("{all}?watch=1&resourceVersion={start}")))
-        .await?;
-    s.events(&mut watch, 5).await?;
-    label(s, &all, "b", "4").await?;
-    s.set_up(delete(format!("{all}/a"))).await?;
-    s.events(&mut watch, 2).await?;
-    Ok(())
-}
-
-async fn from_now_on_begins_with_what_is_there(s: &mut Session) -> Outcome {
-    let all = collection(s).await?;
-    create(s, &all, "a", "1").await?;
-    create(s, &all, "b", "1").await?;
-    for version in ["", "&resourceVersion=", "&resourceVersion=0"] {
-        let mut watch = s
-            .watch(get(format!("{all}?watch=true&labelSelector=l{version}")))
-            .await?;
-        s.events(&mut watch, 2).await?;
-        label(s, &all, "a", &format!("x{}", version.len())).await?;
-        s.events(&mut watch, 1).await?;
-    }
-    Ok(())
-}
-
+/// The parameters of a watch-list.
 const WATCH_LIST: &str =
-    "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+    "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
 
-async fn a_watch_list(s: &mut Session) -> Outcome {
-    let all = collection(s).await?;
-    create(s, &all, "b", "1").await?;
-    create(s, &all, "a", "1").await?;
-    let mut watch = s
-        .watch(get(format!("{all}?{WATCH_LIST}&labelSelector=l%3D1")))
-        .await?;
-    s.events(&mut watch, 3).await?;
-    create(s, &all, "c", "1").await?;
-    s.events(&mut watch, 1).await?;
-    let mut watch = s
-        .watch(get(format!(
-            "{all}?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&labelSelector=l%3D1"
-        )))
-        .await?;
-    // Without bookmarks nobody says where the beginning ends.
-    s.events(&mut watch, 3).await?;
-    create(s, &all, "d", "1").await?;
-    s.events(&mut watch, 1).await?;
-    Ok(())
+/// The path of a new namespace's Secrets, of which there are none.
+async fn secrets(s: &mut Session) -> Result<String, Failure> {
+    let ns = s.namespace().await?;
+    Ok(format!("/api/v1/namespaces/{ns}/secrets"))
 }
 
-async fn a_watch_list_of_nothing(s: &mut Session) -> Outcome {
-    let all = collection(s).await?;
-    let mut watch = s
-        .watch(get(format!("{all}?{WATCH_LIST}&labelSelector=l")))
-        .await?;
-    s.events(&mut watch, 1).await?;
-    create(s, &all, "a", "1").await?;
-    s.events(&mut watch, 1).await?;
-    Ok(())
+/// The path of a new namespace's Roles, whose Tables tell times rather than ages.
+async fn roles(s: &mut Session) -> Result<String, Failure> {
+    let ns = s.namespace().await?;
+    Ok(format!(
+        "/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/roles"
+    ))
 }
 
-async fn a_watch_list_from_a_version(s: &mut Session) -> Outcome {
-    let all = collection(s).await?;
-    let first = create(s, &all, "a", "1").await?;
-    let version = first["metadata"]["resourceVersion"].as_str().unwrap_or("0");
-    s.hide(
-        &format!("resourceVersion={version}"),
-        "resourceVersion=‹first›",
-    );
-    label(s, &all, "a", "2").await?;
-    for version in ["0", version] {
-        let mut watch = s
-            .watch(get(format!(
-                "{all}?{WATCH_LIST}&labelSelector=l&resourceVersion={version}"
-            )))
-            .await?;
-        s.events(&mut watch, 2).await?;
-    }
-    let mut watch = s
-        .watch(get(format!(
-            "{all}?watch=1&sendInitialEvents=false&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&labelSelector=l"
-        )))
-        .await?;
-    label(s, &all, "a", "3").await?;
-    s.events(&mut watch, 1).await?;
-    Ok(())
+fn named(name: &str, label: &str) -> Value {
+    json!({"metadata": {"name": name, "labels": {"l": label}}})
 }
 
-async fn a_watch_list_that_makes_no_sense(s: &mut Session) -> Outcome {
-    let all = collection(s).await?;
-    for query in [
-        "watch=1&sendInitialEvents=true",
-        "watch=1&sendInitialEvents=false",
-        "watch=1&sendInitialEvents=true&resourceVersionMatch=Exact",
-        "watch=1&sendInitialEvents=true&resourceVersionMatch=Sometimes",
-        "watch=1&resourceVersionMatch=NotOlderThan&timeoutSeconds=1",
-        "watch=1&resourceVersionMatch=Exact&resourceVersion=1",
-        "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&continue=x",
-        "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&limit=1&timeoutSeconds=1&resourceVersion=x",
-        "watch=1&continue=x&timeoutSeconds=1",
+fn labelled(one: &str, label: &str) -> Request {
+    patch(one, "merge", &json!({"metadata": {"labels": {"l": label}}}))
+}
+
+/// A version at which nothing is there yet: that of another object, so that the recording can name it.
+async fn now(s: &mut Session, all: &str) -> Result<String, Failure> {
+    let namespace = all.rsplit('/').nth(1).unwrap_or_default();
+    let body = json!({"metadata": {"name": "start"}});
+    s.send(post(
+        format!("/api/v1/namespaces/{namespace}/configmaps"),
+        &body,
+    ))
+    .await?
+    .version()
+}
+
+fn watch(all: &str) -> Request {
+    get(all).query("watch", "true")
+}
+
+async fn a_watch_from_nowhere_tells_what_is_there(s: &mut Session) -> Outcome {
+    let all = secrets(s).await?;
+    s.set_up(post(&all, &named("b", "1"))).await?;
+    s.set_up(post(&all, &named("a", "1"))).await?;
+    // From then on what may be of any version has them too.
+    s.send(get(&all)).await?;
+    for request in [
+        watch(&all),
+        watch(&all).query("resourceVersion", ""),
+        watch(&all).query("resourceVersion", "0"),
     ] {
-        s.send(get(format!("{all}?{query}"))).await?;
+        let mut watch = s.watch(request).await?;
+        s.events(&mut watch, 2).await?;
+        s.set_up(labelled(&format!("{all}/a"), "2")).await?;
+        s.events(&mut watch, 1).await?;
+        s.set_up(labelled(&format!("{all}/a"), "1")).await?;
+        s.events(&mut watch, 1).await?;
+        s.send(get(&all)).await?;
     }
     Ok(())
 }
 
-async fn an_object_enters_and_leaves_the_selection(s: &mut Session) -> Outcome {
-    let all = collection(s).await?;
-    create(s, &all, "a", "no").await?;
-    let start = now(s, &all).await?;
-    for value in ["yes", "yes-more", "no", "other", "yes"] {
-        label(s, &all, "a", value).await?;
+async fn a_watch_from_a_version_tells_what_came_after(s: &mut Session) -> Outcome {
+    let all = secrets(s).await?;
+    let mut versions = vec![now(s, &all).await?];
+    let one = format!("{all}/a");
+    for request in [
+        post(&all, &named("a", "1")),
+        labelled(&one, "2"),
+        post(&all, &named("b", "1")),
+    ] {
+        versions.push(s.send(request).await?.version()?);
     }
-    s.set_up(delete(format!("{all}/a"))).await?;
+    s.set_up(delete(&one)).await?;
+    for (at, version) in versions.iter().enumerate() {
+        let mut watch = s
+            .watch(watch(&all).query("resourceVersion", version))
+            .await?;
+        s.events(&mut watch, 4 - at).await?;
+    }
+    Ok(())
+}
+
+async fn a_timeout_ends_the_stream(s: &mut Session) -> Outcome {
+    let all = secrets(s).await?;
+    s.set_up(post(&all, &named("a", "1"))).await?;
+    for version in [None, Some(now(s, &all).await?)] {
+        let mut request = watch(&all).query("timeoutSeconds", "1");
+        if let Some(version) = version {
+            request = request.query("resourceVersion", &version);
+        }
+        let mut watch = s.watch(request).await?;
+        s.end(&mut watch).await?;
+    }
+    Ok(())
+}
+
+async fn events_are_in_the_order_of_the_changes(s: &mut Session) -> Outcome {
+    let all = secrets(s).await?;
+    let version = now(s, &all).await?;
     let mut watch = s
-        .watch(get(format!(
-            "{all}?watch=1&resourceVersion={start}&labelSelector=l%20in%20(yes,yes-more)"
-        )))
+        .watch(watch(&all).query("resourceVersion", &version))
         .await?;
-    s.events(&mut watch, 5).await?;
+    for name in ["c", "a", "b"] {
+        s.set_up(post(&all, &named(name, "0"))).await?;
+    }
+    for round in ["1", "2"] {
+        for name in ["b", "c", "a"] {
+            s.set_up(labelled(&format!("{all}/{name}"), round)).await?;
+        }
+    }
+    for name in ["a", "b", "c"] {
+        s.set_up(delete(format!("{all}/{name}"))).await?;
+    }
+    s.set_up(post(&all, &named("a", "0"))).await?;
+    s.events(&mut watch, 13).await?;
     Ok(())
 }
 
-async fn fields_enter_and_leave_the_selection(s: &mut Session) -> Outcome {
+async fn an_object_enters_and_leaves_what_labels_select(s: &mut Session) -> Outcome {
+    let all = secrets(s).await?;
+    let version = s.send(post(&all, &named("a", "0"))).await?.version()?;
+    let selected = |selector: &str| {
+        watch(&all)
+            .query("resourceVersion", &version)
+            .query("labelSelector", selector)
+    };
+    let mut equal = s.watch(selected("l=1")).await?;
+    let mut other = s.watch(selected("l!=1")).await?;
+    let mut exists = s.watch(selected("!l")).await?;
+    let one = format!("{all}/a");
+    for label in ["1", "1", "2", "3", "1"] {
+        s.send(labelled(&one, label)).await?;
+        s.send(patch(&one, "merge", &json!({"data": {label: "djE="}})))
+            .await?;
+    }
+    s.send(patch(&one, "merge", &json!({"metadata": {"labels": null}})))
+        .await?;
+    s.send(delete(&one)).await?;
+    s.events(&mut equal, 5).await?;
+    s.events(&mut other, 8).await?;
+    s.events(&mut exists, 2).await?;
+    Ok(())
+}
+
+async fn an_object_enters_and_leaves_what_fields_select(s: &mut Session) -> Outcome {
     let ns = s.namespace().await?;
     let all = format!("/api/v1/namespaces/{ns}/pods");
-    let start = now(s, &all).await?;
-    let spec = json!({"containers": [{"name": "c", "image": "i"}]});
-    s.set_up(post(
-        &all,
-        &json!({"metadata": {"name": "p"}, "spec": spec}),
+    let version = now(s, &all).await?;
+    let mut watch = s
+        .watch(
+            watch(&all)
+                .query("resourceVersion", &version)
+                .query("fieldSelector", "status.phase=Running"),
+        )
+        .await?;
+    let body =
+        json!({"metadata": {"name": "a"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    s.set_up(post(&all, &body)).await?;
+    for phase in ["Running", "Succeeded", "Running"] {
+        let body = json!({"status": {"phase": phase}});
+        s.set_up(patch(format!("{all}/a/status"), "merge", &body))
+            .await?;
+    }
+    s.set_up(delete(format!("{all}/a?gracePeriodSeconds=0")))
+        .await?;
+    s.events(&mut watch, 4).await?;
+    Ok(())
+}
+
+async fn a_name_is_watched_alone(s: &mut Session) -> Outcome {
+    let all = secrets(s).await?;
+    let version = now(s, &all).await?;
+    let from = |path: &str| watch(path).query("resourceVersion", &version);
+    let mut by_field = s
+        .watch(from(&all).query("fieldSelector", "metadata.name=b"))
+        .await?;
+    // A single object's path does not watch.
+    for request in [
+        watch(&format!("{all}/b")),
+        from(&format!("{all}/b")),
+        from(&format!("{all}/b")).query("labelSelector", "="),
+    ] {
+        s.send(request.query("timeoutSeconds", "1")).await?;
+    }
+    for name in ["a", "b", "c"] {
+        s.set_up(post(&all, &named(name, "1"))).await?;
+        s.set_up(labelled(&format!("{all}/{name}"), "2")).await?;
+    }
+    s.events(&mut by_field, 2).await?;
+    s.send(watch(&format!("{all}/b")).query("timeoutSeconds", "1"))
+        .await?;
+    Ok(())
+}
+
+async fn the_old_paths_watch(s: &mut Session) -> Outcome {
+    let all = secrets(s).await?;
+    let version = now(s, &all).await?;
+    let old = all.replace("/api/v1/", "/api/v1/watch/");
+    let from = |path: &str| get(path).query("resourceVersion", &version);
+    let mut collection = s.watch(from(&old)).await?;
+    let mut one = s.watch(from(&format!("{old}/b"))).await?;
+    let mut flagged = s
+        .watch(from(&format!("{old}/b")).query("watch", "false"))
+        .await?;
+    for name in ["a", "b"] {
+        s.set_up(post(&all, &named(name, "1"))).await?;
+    }
+    s.events(&mut collection, 2).await?;
+    s.events(&mut one, 1).await?;
+    s.events(&mut flagged, 1).await?;
+    for request in [
+        get(format!("{old}/b")).query("fieldSelector", "metadata.name=a"),
+        get(format!("{old}/b/status")),
+        get("/api/v1/watch/nothings"),
+        post(&old, &named("c", "1")),
+        delete(&old),
+    ] {
+        s.send(request.query("timeoutSeconds", "1")).await?;
+    }
+    Ok(())
+}
+
+async fn all_namespaces_are_watched_by_label(s: &mut Session) -> Outcome {
+    let label = s.name("label");
+    let (one, two) = (secrets(s).await?, secrets(s).await?);
+    let version = now(s, &one).await?;
+    let mut watch = s
+        .watch(
+            watch("/api/v1/secrets")
+                .query("resourceVersion", &version)
+                .query("labelSelector", &format!("l={label}")),
+        )
+        .await?;
+    for all in [&one, &two] {
+        s.set_up(post(all, &named("a", &label))).await?;
+        s.set_up(post(all, &named("b", "other"))).await?;
+    }
+    s.set_up(delete(format!("{one}/a"))).await?;
+    s.events(&mut watch, 3).await?;
+    Ok(())
+}
+
+async fn a_finalizer_shows_as_a_change_before_the_deletion(s: &mut Session) -> Outcome {
+    let all = secrets(s).await?;
+    let one = format!("{all}/a");
+    let version = now(s, &all).await?;
+    let mut watch = s
+        .watch(watch(&all).query("resourceVersion", &version))
+        .await?;
+    let body = json!({"metadata": {"name": "a", "finalizers": ["x.example/wait"]}});
+    s.send(post(&all, &body)).await?;
+    s.send(delete(&one)).await?;
+    s.send(delete(&one)).await?;
+    s.send(patch(
+        &one,
+        "merge",
+        &json!({"metadata": {"finalizers": null}}),
     ))
     .await?;
-    for phase in ["Running", "Succeeded"] {
-        let body = json!({"status": {"phase": phase}});
-        s.set_up(patch(format!("{all}/p/status"), "merge", &body))
-            .await?;
-    }
-    let mut watch = s
-        .watch(get(format!(
-            "{all}?watch=1&resourceVersion={start}&fieldSelector=status.phase%3DRunning"
-        )))
-        .await?;
-    s.events(&mut watch, 2).await?;
-    Ok(())
-}
-
-async fn one_name(s: &mut Session) -> Outcome {
-    let all = collection(s).await?;
-    let start = now(s, &all).await?;
-    for name in ["a", "b"] {
-        create(s, &all, name, "1").await?;
-    }
-    let mut watch = s
-        .watch(get(format!(
-            "{all}?watch=1&resourceVersion={start}&fieldSelector=metadata.name%3Db"
-        )))
-        .await?;
-    s.events(&mut watch, 1).await?;
-    label(s, &all, "a", "2").await?;
-    label(s, &all, "b", "2").await?;
-    s.events(&mut watch, 1).await?;
-    Ok(())
-}
-
-async fn all_namespaces_by_label(s: &mut Session) -> Outcome {
-    let one = s.namespace().await?;
-    let two = s.namespace().await?;
-    let path = |ns: &str| format!("/api/v1/namespaces/{ns}/configmaps");
-    let start = now(s, &path(&one)).await?;
-    for ns in [&two, &one] {
-        create(s, &path(ns), "a", &one).await?;
-    }
-    let mut watch = s
-        .watch(get(format!(
-            "/api/v1/configmaps?watch=1&resourceVersion={start}&labelSelector=l%3D{one}"
-        )))
-        .await?;
-    s.events(&mut watch, 2).await?;
-    Ok(())
-}
-
-async fn the_old_paths(s: &mut Session) -> Outcome {
-    let all = collection(s).await?;
-    let start = now(s, &all).await?;
-    create(s, &all, "a", "1").await?;
-    create(s, &all, "b", "1").await?;
-    let old = all.replace("/api/v1/", "/api/v1/watch/");
-    let mut watch = s
-        .watch(get(format!("{old}?resourceVersion={start}")))
-        .await?;
-    s.events(&mut watch, 2).await?;
-    let mut watch = s
-        .watch(get(format!("{old}/b?resourceVersion={start}")))
-        .await?;
-    s.events(&mut watch, 1).await?;
-    Ok(())
-}
-
-async fn a_timeout_ends_it(s: &mut Session) -> Outcome {
-    let all = collection(s).await?;
-    create(s, &all, "a", "1").await?;
-    let mut watch = s
-        .watch(get(format!(
-            "{all}?watch=1&labelSelector=l&timeoutSeconds=1"
-        )))
-        .await?;
-    s.end(&mut watch).await
-}
-
-async fn a_bookmark_comes_before_the_end(s: &mut Session) -> Outcome {
-    let all = collection(s).await?;
-    create(s, &all, "a", "1").await?;
-    let mut watch = s
-        .watch(get(format!(
-            "{all}?watch=1&labelSelector=l&timeoutSeconds=4&allowWatchBookmarks=true"
-        )))
-        .await?;
-    let first = s.events(&mut watch, 1).await?;
-    s.observe("first", first["type"].clone());
-    let bookmark = s.events(&mut watch, 1).await?;
-    s.observe("then", bookmark["type"].clone());
-    Ok(())
-}
-
-async fn a_version_from_the_future(s: &mut Session) -> Outcome {
-    let all = collection(s).await?;
-    s.send(get(format!(
-        "{all}?watch=1&resourceVersion=999999999&timeoutSeconds=1"
-    )))
-    .await?;
-    s.send(get(format!(
-        "{all}?{WATCH_LIST}&resourceVersion=999999999&timeoutSeconds=1"
-    )))
-    .await?;
-    Ok(())
-}
-
-async fn the_end_of_an_object_with_finalizers(s: &mut Session) -> Outcome {
-    let all = collection(s).await?;
-    let start = now(s, &all).await?;
-    let body = json!({"metadata": {"name": "a", "finalizers": ["example.com/stay"]}});
-    s.set_up(post(&all, &body)).await?;
-    s.set_up(delete(format!("{all}/a"))).await?;
-    s.set_up(delete(format!("{all}/a"))).await?;
-    let free = json!({"metadata": {"finalizers": null}});
-    s.set_up(patch(format!("{all}/a"), "merge", &free)).await?;
-    let mut watch = s
-        .watch(get(format!("{all}?watch=1&resourceVersion={start}")))
-        .await?;
     s.events(&mut watch, 3).await?;
     Ok(())
 }
 
-async fn the_end_of_a_pod(s: &mut Session) -> Outcome {
+async fn a_grace_period_shows_as_a_change_before_the_deletion(s: &mut Session) -> Outcome {
     let ns = s.namespace().await?;
     let all = format!("/api/v1/namespaces/{ns}/pods");
-    let start = now(s, &all).await?;
-    for (name, node) in [("nowhere", ""), ("somewhere", "some-node")] {
-        let spec = json!({"nodeName": node, "containers": [{"name": "c", "image": "i"}]});
-        s.set_up(post(
-            &all,
-            &json!({"metadata": {"name": name}, "spec": spec}),
+    let one = format!("{all}/a");
+    let version = now(s, &all).await?;
+    let mut watch = s
+        .watch(watch(&all).query("resourceVersion", &version))
+        .await?;
+    let body = json!({
+        "metadata": {"name": "a"}, "spec": {"nodeName": "n", "containers": [{"name": "c", "image": "i"}]}
+    });
+    s.set_up(post(&all, &body)).await?;
+    s.set_up(delete(&one)).await?;
+    s.set_up(delete(&one).query("gracePeriodSeconds", "5"))
+        .await?;
+    s.set_up(delete(&one).query("gracePeriodSeconds", "0"))
+        .await?;
+    s.events(&mut watch, 4).await?;
+    Ok(())
+}
+
+async fn a_collection_is_deleted_one_by_one(s: &mut Session) -> Outcome {
+    let all = secrets(s).await?;
+    s.set_up(post(&all, &named("a", "1"))).await?;
+    let version = s.send(post(&all, &named("b", "2"))).await?.version()?;
+    let mut watch = s
+        .watch(watch(&all).query("resourceVersion", &version))
+        .await?;
+    s.set_up(delete(&all).query("labelSelector", "l=1")).await?;
+    s.set_up(delete(&all).query("labelSelector", "l=2")).await?;
+    s.events(&mut watch, 2).await?;
+    Ok(())
+}
+
+async fn a_bookmark_comes_near_the_end(s: &mut Session) -> Outcome {
+    let all = secrets(s).await?;
+    let version = s.send(post(&all, &named("a", "1"))).await?.version()?;
+    let mut watch = s
+        .watch(
+            watch(&all)
+                .query("resourceVersion", &version)
+                .query("allowWatchBookmarks", "true")
+                .query("timeoutSeconds", "4"),
+        )
+        .await?;
+    s.set_up(post(&all, &named("b", "1"))).await?;
+    s.events(&mut watch, 2).await?;
+    Ok(())
+}
+
+async fn a_watch_list_ends_in_a_bookmark(s: &mut Session) -> Outcome {
+    watch_list(s, None).await
+}
+
+async fn a_watch_list_of_any_version_ends_in_a_bookmark(s: &mut Session) -> Outcome {
+    watch_list(s, Some("0")).await
+}
+
+async fn a_watch_list_not_older_than_a_version_ends_in_a_bookmark(s: &mut Session) -> Outcome {
+    watch_list(s, Some("newest")).await
+}
+
+/// A watch-list at a version, which may be the newest object's, and what happens after it.
+async fn watch_list(s: &mut Session, version: Option<&str>) -> Outcome {
+    let all = secrets(s).await?;
+    s.set_up(post(&all, &named("b", "1"))).await?;
+    let newest = s.send(post(&all, &named("a", "1"))).await?.version()?;
+    s.send(get(&all)).await?;
+    let list = get(format!("{all}?{WATCH_LIST}"));
+    let mut watch = s
+        .watch(match version {
+            Some("newest") => list.query("resourceVersion", &newest),
+            Some(version) => list.query("resourceVersion", version),
+            None => list,
+        })
+        .await?;
+    s.events(&mut watch, 3).await?;
+    s.set_up(post(&all, &named("c", "1"))).await?;
+    s.changes(&mut watch, 1).await?;
+    Ok(())
+}
+
+async fn a_watch_list_selects(s: &mut Session) -> Outcome {
+    let all = secrets(s).await?;
+    for (name, label) in [("a", "1"), ("b", "2"), ("c", "1")] {
+        s.set_up(post(&all, &named(name, label))).await?;
+    }
+    s.send(get(&all)).await?;
+    let list = || get(format!("{all}?{WATCH_LIST}"));
+    for (request, count) in [
+        (list().query("labelSelector", "l=1"), 3),
+        (list().query("fieldSelector", "metadata.name=b"), 2),
+        (list().query("labelSelector", "l=3"), 1),
+    ] {
+        let mut watch = s.watch(request).await?;
+        s.events(&mut watch, count).await?;
+    }
+    Ok(())
+}
+
+async fn a_watch_list_of_nothing_is_a_bookmark(s: &mut Session) -> Outcome {
+    let all = secrets(s).await?;
+    let mut watch = s.watch(get(format!("{all}?{WATCH_LIST}"))).await?;
+    s.events(&mut watch, 1).await?;
+    s.set_up(post(&all, &named("a", "1"))).await?;
+    s.changes(&mut watch, 1).await?;
+    Ok(())
+}
+
+async fn a_watch_without_initial_events_begins_now(s: &mut Session) -> Outcome {
+    without_initial_events(s, Some("")).await
+}
+
+async fn a_watch_without_initial_events_at_any_version_begins_now(s: &mut Session) -> Outcome {
+    without_initial_events(s, Some("0")).await
+}
+
+async fn a_watch_without_initial_events_begins_at_a_version(s: &mut Session) -> Outcome {
+    without_initial_events(s, None).await
+}
+
+/// A watch that wants no initial events, at a version or that of the newest object, and what happens after it.
+async fn without_initial_events(s: &mut Session, version: Option<&str>) -> Outcome {
+    let all = secrets(s).await?;
+    let newest = s.send(post(&all, &named("a", "1"))).await?.version()?;
+    let none = "watch=true&sendInitialEvents=false&resourceVersionMatch=NotOlderThan";
+    let version = version.unwrap_or(&newest);
+    let mut watch = s
+        .watch(get(format!("{all}?{none}")).query("resourceVersion", version))
+        .await?;
+    s.set_up(post(&all, &named("c", "1"))).await?;
+    s.events(&mut watch, 1).await?;
+    Ok(())
+}
+
+async fn a_watch_is_served_as_table(s: &mut Session) -> Outcome {
+    let all = roles(s).await?;
+    let version = now(s, &all).await?;
+    let table = "application/json;as=Table;g=meta.k8s.io;v=v1";
+    let from = || watch(&all).query("resourceVersion", &version).accept(table);
+    let mut metadata = s.watch(from()).await?;
+    let mut object = s.watch(from().query("includeObject", "Object")).await?;
+    let mut none = s.watch(from().query("includeObject", "None")).await?;
+    s.set_up(post(&all, &named("a", "1"))).await?;
+    s.set_up(labelled(&format!("{all}/a"), "2")).await?;
+    s.set_up(delete(format!("{all}/a"))).await?;
+    for watch in [&mut metadata, &mut object, &mut none] {
+        s.events(watch, 3).await?;
+    }
+    Ok(())
+}
+
+async fn a_watch_is_served_as_metadata(s: &mut Session) -> Outcome {
+    let all = secrets(s).await?;
+    let version = now(s, &all).await?;
+    let from = |accept: &str| {
+        watch(&all)
+            .query("resourceVersion", &version)
+            .accept(accept)
+    };
+    let mut one = s
+        .watch(from(
+            "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
         ))
         .await?;
-    }
-    s.send(delete(format!("{all}/nowhere"))).await?;
-    s.send(delete(format!("{all}/somewhere"))).await?;
-    s.send(delete(format!("{all}/somewhere?gracePeriodSeconds=10")))
-        .await?;
-    s.send(delete(format!("{all}/somewhere?gracePeriodSeconds=0")))
-        .await?;
-    let mut watch = s
-        .watch(get(format!("{all}?watch=1&resourceVersion={start}")))
-        .await?;
-    loop {
-        let event = s.events(&mut watch, 1).await?;
-        let name = event["object"]["metadata"]["name"].as_str();
-        if event["type"] == "DELETED" && name == Some("somewhere") {
-            return Ok(());
-        }
-    }
-}
-
-async fn quick_changes_of_several_objects(s: &mut Session) -> Outcome {
-    let all = collection(s).await?;
-    let start = now(s, &all).await?;
-    let mut watch = s
-        .watch(get(format!("{all}?watch=1&resourceVersion={start}")))
-        .await?;
-    for name in ["a", "b", "c"] {
-        create(s, &all, name, "0").await?;
-    }
-    for round in 1..6 {
-        for name in ["c", "a", "b"] {
-            label(s, &all, name, &round.to_string()).await?;
-        }
-    }
-    s.events(&mut watch, 18).await?;
-    Ok(())
-}
-
-async fn as_a_table(s: &mut Session) -> Outcome {
-    let all = collection(s).await?;
-    let start = now(s, &all).await?;
-    for name in ["a", "b"] {
-        create(s, &all, name, "1").await?;
-    }
+    s.set_up(post(&all, &named("a", "1"))).await?;
     s.set_up(delete(format!("{all}/a"))).await?;
-    for query in ["", "&includeObject=None", "&includeObject=Object"] {
-        let mut watch = s
-            .watch(
-                get(format!("{all}?watch=1&resourceVersion={start}{query}"))
-                    .accept("application/json;as=Table;v=v1;g=meta.k8s.io"),
-            )
-            .await?;
-        s.events(&mut watch, 3).await?;
-    }
+    s.events(&mut one, 2).await?;
     Ok(())
 }
 
-async fn as_a_table_with_bookmarks(s: &mut Session) -> Outcome {
-    let all = collection(s).await?;
-    create(s, &all, "a", "1").await?;
-    let mut watch = s
-        .watch(
-            get(format!("{all}?{WATCH_LIST}&labelSelector=l"))
-                .accept("application/json;as=Table;v=v1;g=meta.k8s.io"),
-        )
-        .await?;
-    s.events(&mut watch, 2).await?;
-    Ok(())
-}
-
-async fn as_metadata(s: &mut Session) -> Outcome {
-    let all = collection(s).await?;
-    create(s, &all, "a", "1").await?;
-    let mut watch = s
-        .watch(
-            get(format!("{all}?{WATCH_LIST}&labelSelector=l"))
-                .accept("application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"),
-        )
-        .await?;
-    s.events(&mut watch, 2).await?;
-    Ok(())
-}
-
-async fn what_cannot_be_watched(s: &mut Session) -> Outcome {
-    let ns = s.namespace().await?;
-    for path in [
-        format!("/api/v1/namespaces/{ns}/bindings?watch=1"),
-        format!("/api/v1/namespaces/{ns}/serviceaccounts/default/token?watch=1"),
-        "/apis/authentication.k8s.io/v1/tokenreviews?watch=1".to_owned(),
-        "/api/v1/nothing?watch=1".to_owned(),
-        "/api/v1/watch/nothing".to_owned(),
-        "/api/v1?watch=1".to_owned(),
-    ] {
-        s.send(get(path)).await?;
-    }
-    let all = format!("/api/v1/namespaces/{ns}/configmaps");
-    s.send(post(
-        format!("{all}?watch=1"),
-        &json!({"metadata": {"name": "a"}}),
-    ))
-    .await?;
-    s.send(put(
-        format!("{all}/a?watch=1"),
-        &json!({"metadata": {"name": "a"}, "data": {"k": "v"}}),
-    ))
-    .await?;
-    s.send(delete(format!("{all}/a?watch=1"))).await?;
-    Ok(())
-}
-
-async fn options_that_are_none(s: &mut Session) -> Outcome {
-    let all = collection(s).await?;
-    for query in [
-        "watch=1&timeoutSeconds=x",
-        "watch=1&timeoutSeconds=1&limit=x",
-        "watch=1&labelSelector=%3D",
-        "watch=1&fieldSelector=foo.bar%3Dx",
-        "watch=maybe&timeoutSeconds=1",
-    ] {
-        s.send(get(format!("{all}?{query}"))).await?;
-    }
-    Ok(())
-}
-
-async fn other_representations(s: &mut Session) -> Outcome {
-    let all = collection(s).await?;
-    create(s, &all, "a", "1").await?;
-    let query = "watch=1&labelSelector=l&timeoutSeconds=1";
+async fn a_bookmark_is_served_as_asked(s: &mut Session) -> Outcome {
+    let all = roles(s).await?;
+    s.set_up(post(&all, &named("a", "1"))).await?;
+    s.send(get(&all)).await?;
     for accept in [
-        "application/yaml",
-        "text/html",
-        "application/json;stream=watch",
-        "application/json;as=Table;v=v9;g=meta.k8s.io",
-        "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io",
-        "*/*",
+        "application/json;as=Table;g=meta.k8s.io;v=v1",
+        "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
     ] {
-        s.send(get(format!("{all}?{query}")).accept(accept)).await?;
+        for selector in ["l", "none"] {
+            let list = get(format!("{all}?{WATCH_LIST}")).query("labelSelector", selector);
+            let mut watch = s.watch(list.accept(accept)).await?;
+            s.events(&mut watch, if selector == "l" { 2 } else { 1 })
+                .await?;
+            s.set_up(post(&all, &named("b", "1"))).await?;
+            s.set_up(delete(format!("{all}/b"))).await?;
+            if selector == "l" {
+                s.changes(&mut watch, 2).await?;
+            }
+        }
     }
-    s.send(get(format!("{all}?{query}&pretty=1"))).await?;
     Ok(())
 }

@@ -135,7 +135,8 @@ impl Rbac {
         let role = self
             .lookup
             .get(GROUP, resource, namespace, name)
-            .ok_or_else(|| Status::not_found(GROUP, resource, name))?;
+            // The real server has the role's name here, and the binding's resource.
+            .ok_or_else(|| Status::not_found(GROUP, &info.resource, name))?;
         self.holds(user, &info.namespace, &rules_of(&role.value()))
             .map_err(|why| Status::forbidden(GROUP, &info.resource, name_of(binding), &why))
     }
@@ -290,7 +291,7 @@ mod tests {
         assert!(write("escalator", "holder").is_err());
         assert_eq!(
             write("holder", "gone"),
-            Err(Status::not_found(GROUP, "clusterroles", "gone"))
+            Err(Status::not_found(GROUP, "clusterrolebindings", "gone"))
         );
     }
 

@@ -71,46 +71,45 @@ fn remove(
         let old = current.value();
         check_preconditions(cx, &current, options)?;
         admit(cx, Operation::Delete(&old), &mut old.clone())?;
-        let (write, marked) = match step(cx, old, options) {
-            Step::Wait => {
-                return Ok(Deletion {
-                    object: current,
-                    removed: false,
-                });
-            }
-            Step::Mark(mut marked) => {
-                normalize(cx.resource, &mut marked);
-                let fields = strategy(cx.resource).fields(&marked);
-                let marked = Object::new(&marked, fields);
-                if cx.dry_run || marked.same_content(&current) {
-                    let object = Arc::new(marked.at_revision(current.revision));
-                    return Ok(Deletion {
-                        object,
-                        removed: false,
-                    });
-                }
-                (Write::Update(marked, current.revision), true)
-            }
-            Step::Remove if cx.dry_run => {
-                return Ok(Deletion {
-                    object: current,
-                    removed: true,
-                });
-            }
-            Step::Remove => (Write::Delete(current), false),
+        let (marked, removed) = match step(cx, old, options) {
+            Step::Wait => (None, false),
+            Step::Mark(marked) => (Some(marked), false),
+            Step::MarkAndRemove(marked) => (Some(marked), true),
+            Step::Remove => (None, true),
         };
-        match store.apply(cx.resource.storage, write) {
-            Ok(object) => {
-                return Ok(Deletion {
-                    object,
-                    removed: !marked,
-                });
-            }
+        match carry_out(cx, current, marked, removed) {
+            Ok(object) => return Ok(Deletion { object, removed }),
             Err(StorageError::Stale(_) | StorageError::Missing) => {}
             Err(other) => return Err(Status::internal(other)),
         }
     }
     Err(update::conflict(cx, update::MODIFIED))
+}
+
+/// Writes a deletion: the marked object where there is one, then the removal where it comes at once. Answers the object as it is
+/// then or last was.
+fn carry_out(
+    cx: &Context<'_>,
+    current: Arc<Object>,
+    marked: Option<Json>,
+    removed: bool,
+) -> Result<Arc<Object>, StorageError> {
+    let store = &cx.core.store;
+    let mut object = current;
+    if let Some(mut marked) = marked {
+        normalize(cx.resource, &mut marked);
+        let fields = strategy(cx.resource).fields(&marked);
+        let marked = Object::new(&marked, fields);
+        object = if cx.dry_run || marked.same_content(&object) {
+            Arc::new(marked.at_revision(object.revision))
+        } else {
+            store.apply(cx.resource.storage, Write::Update(marked, object.revision))?
+        };
+    }
+    if removed && !cx.dry_run {
+        object = store.apply(cx.resource.storage, Write::Delete(object))?;
+    }
+    Ok(object)
 }
 
 fn check_preconditions(

@@ -20,6 +20,8 @@ pub(super) enum Step {
     Wait,
     /// It is marked, and somebody else will remove it.
     Mark(Json),
+    /// It is marked, for those who watch, and removed at once: a graceful deletion of no seconds.
+    MarkAndRemove(Json),
     Remove,
 }
 
@@ -42,33 +44,33 @@ pub(super) fn step(cx: &Context<'_>, mut object: Json, options: &DeleteOptions) 
     let wanted = options
         .grace_period_seconds
         .map(|seconds| if seconds < 0 { 1 } else { seconds });
+    // The seconds that are left, where the deletion is graceful.
     let graceful = match object.int(GRACE) {
         Some(running) if begun && running > 0 => match wanted {
             Some(seconds) if seconds < running => {
                 shorten(&mut object, now, running, seconds);
-                seconds > 0
+                Some(seconds)
             }
             _ => return Step::Wait,
         },
-        _ if begun => false,
-        _ => {
-            let default = strategy.grace_period(&object);
+        _ if begun => None,
+        _ => strategy.grace_period(&object).map(|default| {
             let seconds = if default > 0 {
                 wanted.unwrap_or(default)
             } else {
                 0
             };
-            if seconds > 0 {
-                object.put(TIMESTAMP, after(&rfc3339(now), seconds));
-                object.put(GRACE, seconds);
-                bump_generation(&mut object);
-            }
-            seconds > 0
-        }
+            object.put(TIMESTAMP, after(&rfc3339(now), seconds));
+            object.put(GRACE, seconds);
+            bump_generation(&mut object);
+            seconds
+        }),
     };
     set_finalizers(&mut object, options);
-    if graceful {
-        return Step::Mark(object);
+    match graceful {
+        Some(0) if object.is_empty_at(FINALIZERS) => return Step::MarkAndRemove(object),
+        Some(_) => return Step::Mark(object),
+        None => {}
     }
     if object.is_empty_at(FINALIZERS) {
         return Step::Remove;

@@ -12,6 +12,10 @@ use crate::schema::Json;
 pub(super) struct Endpoints;
 
 impl Strategy for Endpoints {
+    fn deprecation(&self) -> Option<&'static str> {
+        Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
+    }
+
     fn default(&self, endpoints: &mut Json) {
         for subset in endpoints.objects_mut("subsets") {
             for port in subset.objects_mut("ports") {

@@ -35,20 +35,17 @@ impl Strategy for Roles {
     }
 
     fn columns(&self) -> &'static [Column] {
-        const COLUMNS: &[Column] = &[
-            Column::NAME,
-            Column {
-                name: "Created At",
-                kind: "date",
-                format: "",
-                priority: 0,
-            },
-        ];
+        const COLUMNS: &[Column] = &[Column::NAME, Column::CREATED_AT];
         COLUMNS
     }
 
     fn cells(&self, role: &Json, _now: i64) -> Vec<Value> {
-        vec![name(role), role.text("metadata.creationTimestamp").into()]
+        // A bookmark stands for no object, and has Go's first moment.
+        let created = match role.text("metadata.creationTimestamp") {
+            "" => "0001-01-01T00:00:00Z",
+            created => created,
+        };
+        vec![name(role), created.into()]
     }
 }
 

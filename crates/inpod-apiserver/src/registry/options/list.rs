@@ -16,7 +16,7 @@ pub(crate) struct ListOptions {
     /// As it came: empty, `0` and a number each mean something else.
     pub(crate) resource_version: String,
     pub(crate) resource_version_match: Option<Match>,
-    pub(crate) timeout_seconds: Option<u64>,
+    pub(crate) timeout_seconds: Option<i64>,
     /// 0 is no limit.
     pub(crate) limit: usize,
     pub(crate) continue_token: String,
@@ -47,7 +47,7 @@ impl ListOptions {
             allow_watch_bookmarks: query.flag("allowWatchBookmarks").unwrap_or(false),
             resource_version: query.text("resourceVersion").to_owned(),
             resource_version_match: None,
-            timeout_seconds: timeout_seconds.and_then(|n| u64::try_from(n).ok()),
+            timeout_seconds,
             limit: usize::try_from(limit).unwrap_or(0),
             continue_token: query.text("continue").to_owned(),
             send_initial_events: query.flag("sendInitialEvents"),
@@ -145,7 +145,14 @@ impl ListOptions {
 fn check_field_labels(cx: &Context<'_>, fields: &FieldSelector) -> Result<(), Status> {
     let known = strategy(cx.resource).field_labels();
     for field in fields.fields() {
-        if matches!(field, "metadata.name" | "metadata.namespace") || known.contains(&field) {
+        // A kind without a namespace and with a conversion of its own leaves this one out.
+        let has_namespace = cx.resource.namespaced || known.is_empty();
+        let of_all = match field {
+            "metadata.name" => true,
+            "metadata.namespace" => has_namespace,
+            _ => false,
+        };
+        if of_all || known.contains(&field) {
             continue;
         }
         // The kinds that index nothing share a conversion with a sentence of its own.

@@ -25,11 +25,15 @@ impl FieldSelector {
             let (field, equal, value) = comparison(part).ok_or_else(|| {
                 format!("invalid selector: '{selector}'; can't understand '{part}'")
             })?;
-            terms.push(Term {
-                field: field.to_owned(),
-                value: unescape(value)?,
-                equal,
-            });
+            let value = unescape(value)?;
+            // Neither field nor value selects everything, whatever the operator.
+            if !(field.is_empty() && value.is_empty()) {
+                terms.push(Term {
+                    field: field.to_owned(),
+                    value,
+                    equal,
+                });
+            }
         }
         Ok(Self(terms))
     }

@@ -4,8 +4,10 @@ mod errors;
 mod lexer;
 #[cfg(test)]
 mod tests;
+mod write;
 
 pub(super) use lexer::MAX_DEPTH;
+pub(crate) use write::{to_json, write_json};
 
 use std::borrow::Cow;
 

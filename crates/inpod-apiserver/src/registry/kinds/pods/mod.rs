@@ -72,6 +72,7 @@ impl Strategy for Pods {
             .iter()
             .map(|&path| {
                 let value = match path {
+                    "spec.host" => pod.text("spec.nodeName").to_owned(),
                     "status.podIP" | "status.podIPs" => ip.to_owned(),
                     "spec.hostNetwork" => host_network.to_string(),
                     _ => pod.text(path).to_owned(),
@@ -96,16 +97,16 @@ impl Strategy for Pods {
         }
     }
 
-    fn grace_period(&self, pod: &Json) -> i64 {
+    fn grace_period(&self, pod: &Json) -> Option<i64> {
         let unscheduled = pod.text("spec.nodeName").is_empty();
         if unscheduled || matches!(pod.text("status.phase"), "Succeeded" | "Failed") {
-            return 0;
+            return Some(0);
         }
-        match pod.int("spec.terminationGracePeriodSeconds") {
+        Some(match pod.int("spec.terminationGracePeriodSeconds") {
             Some(..0) => 1,
             Some(period) => period,
             None => 0,
-        }
+        })
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -128,8 +129,10 @@ impl Strategy for Pods {
     }
 }
 
-const LABELS: [&str; 9] = [
+/// What field selectors may name; `spec.host` is what `spec.nodeName` was called in v1beta2.
+const LABELS: [&str; 10] = [
     "spec.nodeName",
+    "spec.host",
     "spec.restartPolicy",
     "spec.schedulerName",
     "spec.serviceAccountName",
@@ -172,10 +175,10 @@ mod tests {
                 "status": {"phase": phase},
             }))
         };
-        assert_eq!(Pods.grace_period(&pod("n", "Running")), 30);
-        assert_eq!(Pods.grace_period(&pod("", "Pending")), 0);
-        assert_eq!(Pods.grace_period(&pod("n", "Succeeded")), 0);
-        assert_eq!(Pods.grace_period(&pod("n", "Failed")), 0);
+        assert_eq!(Pods.grace_period(&pod("n", "Running")), Some(30));
+        assert_eq!(Pods.grace_period(&pod("", "Pending")), Some(0));
+        assert_eq!(Pods.grace_period(&pod("n", "Succeeded")), Some(0));
+        assert_eq!(Pods.grace_period(&pod("n", "Failed")), Some(0));
     }
 
     #[test]
