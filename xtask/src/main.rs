@@ -29,7 +29,7 @@ enum Chore {
     /// A real control plane on loopback, one a checkout: up, down, kubeconfig, program NAME.
     #[command(disable_help_flag = true)]
     Real(Rest),
-    /// Runs clients that nobody here wrote, and holds what passes against tests/clients/REPORT.md: [NAME] [--record].
+    /// Runs clients that nobody here wrote, and holds what passes against tests/clients/REPORT.md: `[NAME] [--record]`.
     #[command(disable_help_flag = true)]
     Clients(Rest),
     /// Measures the embedded cluster and `inpod run`, built for release; takes about a minute.
