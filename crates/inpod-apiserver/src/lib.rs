@@ -16,6 +16,7 @@ mod controllers;
 mod core;
 mod managed_fields;
 mod pki;
+mod quote;
 mod registry;
 pub mod schema;
 mod server;

@@ -2,7 +2,6 @@
 
 mod bearer;
 mod impersonation;
-mod quote;
 mod rbac;
 mod service_account;
 #[cfg(test)]

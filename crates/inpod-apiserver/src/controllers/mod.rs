@@ -8,6 +8,7 @@ mod cluster_roles;
 mod garbage;
 mod kubernetes;
 mod local;
+mod namespace_conditions;
 mod namespaces;
 
 use std::collections::BTreeSet;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::local::{Local, Refused, collection};
+use super::namespace_conditions::Remaining;
 use crate::core::Core;
+use crate::registry::json::Fields as _;
 use crate::schema::{self, Json, Resource};
 use crate::storage::{Lookup as _, Object};
 use crate::wire::Door;
@@ -103,15 +105,29 @@ impl Namespaces {
             // Of the versions of one object, one is enough.
             .filter(|r| r.storage == (r.group, r.name))
             .partition(|r| r.group.is_empty() && r.name == "pods");
-        for stage in [pods, others] {
-            let mut waiting = false;
-            for resource in stage {
-                waiting |= self.clear(resource, name).await?;
-            }
-            if waiting {
+        for resource in pods {
+            let left = self.clear(resource, name).await?;
+            if !left.is_empty() {
+                // Of what comes after the Pods, nothing is known yet.
+                self.tell(name, &Remaining::default()).await?;
                 return Ok(Progress::Waiting);
             }
         }
+        let mut remaining = Remaining::default();
+        let mut done = true;
+        for resource in others {
+            for object in self.clear(resource, name).await? {
+                remaining.add(resource.name, resource.group, &object);
+                done = false;
+            }
+        }
+        self.tell(name, &remaining).await?;
+        if !done {
+            return Ok(Progress::Waiting);
+        }
+        let Some(namespace) = self.core.store.get("", "namespaces", "", name) else {
+            return Ok(Progress::Done);
+        };
         let mut value = namespace.value();
         let spec = value
             .entry("spec")
@@ -130,8 +146,28 @@ impl Namespaces {
         Ok(Progress::Done)
     }
 
-    /// Deletes the objects of one resource, and says whether some are still there.
-    async fn clear(&self, resource: &Resource, namespace: &str) -> Result<bool, Refused> {
+    /// Writes into the namespace's status what it waits for, where that is new.
+    async fn tell(&self, name: &str, remaining: &Remaining) -> Result<(), Refused> {
+        let Some(namespace) = self.core.store.get("", "namespaces", "", name) else {
+            return Ok(());
+        };
+        let mut value = namespace.value();
+        let old = value.list("status.conditions");
+        let now = self.core.source.timestamp();
+        let Some(conditions) = remaining.conditions(old, &now) else {
+            return Ok(());
+        };
+        value.put("status.conditions", conditions);
+        let path = format!("/api/v1/namespaces/{name}/status");
+        self.cleaner.replace(&path, &Value::Object(value)).await
+    }
+
+    /// Deletes the objects of one resource, and answers those that are still there.
+    async fn clear(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+    ) -> Result<Vec<Arc<Object>>, Refused> {
         let list = || {
             self.core
                 .store
@@ -139,7 +175,7 @@ impl Namespaces {
         };
         let objects = list();
         if objects.is_empty() {
-            return Ok(false);
+            return Ok(objects);
         }
         let collection = collection(resource, namespace);
         if objects.iter().any(|o| o.deletion_timestamp.is_none()) {
@@ -159,6 +195,6 @@ impl Namespaces {
                     .await?;
             }
         }
-        Ok(!list().is_empty())
+        Ok(list())
     }
 }

@@ -24,7 +24,10 @@ pub(super) fn create(cx: &Context<'_>, object: Json) -> Result<Answer, Status> {
     wipe_system_fields(&mut object);
     ensure_namespace(cx, &mut object)?;
     if !object.is_empty_at("metadata.resourceVersion") {
-        return Err(Status::bad_request(
+        // Of the real server's storage, which says no more than that.
+        return Err(Status::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            Reason::Unknown,
             "resourceVersion should not be set on objects to be created",
         ));
     }
@@ -36,6 +39,8 @@ pub(super) fn create(cx: &Context<'_>, object: Json) -> Result<Answer, Status> {
 pub(super) fn store_new(cx: &Context<'_>, mut object: Json) -> Result<Arc<Object>, Status> {
     strategy(cx.resource).default(&mut object);
     let owners = owners::track(cx, None, &mut object);
+    wipe_system_fields(&mut object);
+    object.take("metadata.resourceVersion");
     let prefix = object.text("metadata.generateName");
     if prefix.is_empty() || !object.is_empty_at("metadata.name") {
         return attempt(cx, object, owners);
@@ -73,8 +78,6 @@ fn attempt(
     object.put("metadata.creationTimestamp", source.timestamp());
     if strategy.has_generation() {
         object.put("metadata.generation", 1);
-    } else {
-        object.take("metadata.generation");
     }
     strategy.prepare_create(cx, &mut object);
     admit(cx, Operation::Create, &mut object)?;
@@ -87,6 +90,9 @@ fn attempt(
     if !causes.is_empty() {
         let (group, kind) = (cx.resource.group, cx.resource.kind);
         return Err(Status::invalid(group, kind, name, causes));
+    }
+    for warning in strategy.warnings(&object) {
+        cx.warnings.add(warning);
     }
     let new = Object::new(&object, strategy.fields(&object));
     let (group, resource) = cx.resource.storage;

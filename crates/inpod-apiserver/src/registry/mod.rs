@@ -38,10 +38,10 @@ pub(crate) use kinds::{
     allocate_service, name_problems, served, served_as_stored, served_item, special, strategy,
     to_storage,
 };
+pub(crate) use patch::Patch;
 pub(crate) use strategy::{Column, Special, Strategy};
 
 use options::{DeleteOptions, write_options};
-use patch::Patch;
 use query::Query;
 
 /// One request past authentication and authorization, on its way through admission and registry.
@@ -139,16 +139,8 @@ pub(crate) enum Input {
     Empty,
     /// An object of the resource's (or subresource's) kind, or `DeleteOptions`.
     Object(Json),
-    /// `application/merge-patch+json`, RFC 7386.
-    MergePatch(serde_json::Value),
-    /// `application/json-patch+json`, RFC 6902.
-    JsonPatch(serde_json::Value),
-    /// `application/strategic-merge-patch+json`.
-    StrategicPatch {
-        patch: Json,
-        /// The fields that came twice.
-        duplicates: Vec<String>,
-    },
+    /// A patch, and the fields that came twice in it.
+    Patch(Patch, Vec<String>),
 }
 
 /// Does what `cx.info.verb` says. `query` is the raw query string.
@@ -165,6 +157,7 @@ pub(crate) fn serve(cx: Context<'_>, query: &str, input: Input) -> Result<Answer
     if let Some(special) = special(cx.resource, cx.subresource) {
         write_options("CreateOptions", &query)?;
         let mut sent = object(input)?;
+        create::ensure_namespace(&cx, &mut sent)?;
         special.default(&mut sent);
         let owners = owners::track(&cx, None, &mut sent);
         let mut created = special.create(&cx, sent)?;
@@ -199,19 +192,12 @@ pub(crate) fn serve(cx: Context<'_>, query: &str, input: Input) -> Result<Answer
         }
         "patch" => {
             let validation = write_options("PatchOptions", &query)?;
-            let patch = match input {
-                Input::MergePatch(patch) => Patch::Merge(patch),
-                Input::JsonPatch(patch) => Patch::Json(patch),
-                Input::StrategicPatch { patch, duplicates } => {
-                    return patch::patch_strategically(&cx, &patch, &duplicates, validation);
-                }
-                Input::Empty | Input::Object(_) => {
-                    return Err(Status::bad_request(
-                        "a patch has to be sent in the request body",
-                    ));
-                }
+            let Input::Patch(patch, duplicates) = input else {
+                return Err(Status::bad_request(
+                    "a patch has to be sent in the request body",
+                ));
             };
-            patch::patch(&cx, &patch, validation)
+            patch::patch(&cx, &patch, &duplicates, validation)
         }
         "delete" | "deletecollection" => {
             let options = match &input {

@@ -23,8 +23,18 @@ pub(crate) trait Strategy: Sync {
         Vec::new()
     }
 
-    /// What is wrong with a change; called after [`Strategy::validate`].
+    /// What is wrong with a change; told after what [`Strategy::validate`] says, or before it.
     fn validate_update(&self, _object: &Json, _old: &Json) -> Vec<Cause> {
+        Vec::new()
+    }
+
+    /// Whether a change is judged before the object that it leads to.
+    fn validates_update_first(&self) -> bool {
+        false
+    }
+
+    /// What the client is to be told of a new or changed object that is good (`WarningsOnCreate`, `WarningsOnUpdate`).
+    fn warnings(&self, _object: &Json) -> Vec<String> {
         Vec::new()
     }
 
@@ -36,6 +46,11 @@ pub(crate) trait Strategy: Sync {
     /// Whether `metadata.generation` counts changes of the spec.
     fn has_generation(&self) -> bool {
         false
+    }
+
+    /// Whether finalizers need a domain, unless Kubernetes knows them: so in all groups whose validation is the core's.
+    fn qualifies_finalizers(&self) -> bool {
+        true
     }
 
     /// Whether an update may create the object (`AllowCreateOnUpdate`).

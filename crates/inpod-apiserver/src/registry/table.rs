@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::breaks::{self, Break};
+use crate::quote::quoted;
 use crate::registry::json::Fields as _;
 use crate::registry::{Column, List, kinds};
 use crate::schema::{Json, Resource};
@@ -32,7 +33,11 @@ impl IncludeObject {
             "" | "Metadata" => Ok(Self::Metadata),
             "None" => Ok(Self::None),
             "Object" => Ok(Self::Object),
-            other => Err(format!("unrecognized includeObject value: {other:?}")),
+            other => Err(format!(
+                "Unable to convert to Table as requested: includeObject: Invalid value: {}: must be 'Metadata', 'Object', \
+                 'None', or empty",
+                quoted(other)
+            )),
         }
     }
 }
@@ -153,7 +158,11 @@ mod tests {
         assert_eq!(IncludeObject::parse(""), Ok(IncludeObject::Metadata));
         assert_eq!(
             IncludeObject::parse("All"),
-            Err(r#"unrecognized includeObject value: "All""#.to_owned())
+            Err(
+                "Unable to convert to Table as requested: includeObject: Invalid value: \"All\": must be 'Metadata', \
+                 'Object', 'None', or empty"
+                    .to_owned()
+            )
         );
     }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::testing::{Server, value};
-use super::{Answer, Input, serve};
+use super::{Answer, Input, Patch, serve};
 use crate::Status;
 use crate::registry::json::tests::object;
 use crate::schema;
@@ -22,6 +22,10 @@ fn call(
 
 fn body(value: Value) -> Input {
     Input::Object(object(value))
+}
+
+fn merge_patch(patch: Value) -> Input {
+    Input::Patch(Patch::Merge(patch), Vec::new())
 }
 
 fn server_with_pod() -> Server {
@@ -73,17 +77,9 @@ fn the_status_of_a_pod_is_changed_by_its_subresource_alone() {
     let server = server_with_pod();
     let pods = ("", "pods");
     let patch = json!({"metadata": {"labels": {"l": "1"}}, "status": {"phase": "Running"}});
-    let patched = call(
-        &server,
-        "patch",
-        pods,
-        "p",
-        Input::MergePatch(patch.clone()),
-    )
-    .expect("patched");
+    let patched = call(&server, "patch", pods, "p", merge_patch(patch.clone())).expect("patched");
     assert_eq!(patched["status"]["phase"], "Pending");
-    let patched =
-        call(&server, "patch", pods, "p/status", Input::MergePatch(patch)).expect("patched");
+    let patched = call(&server, "patch", pods, "p/status", merge_patch(patch)).expect("patched");
     assert_eq!(patched["status"]["phase"], "Running");
     assert_eq!(patched["metadata"]["labels"]["l"], "1");
 }
@@ -98,13 +94,13 @@ fn a_patch_is_told_what_the_object_would_have_been() {
         let resource = schema::resource("", "v1", "configmaps").expect("served");
         let info = Server::info(resource, "patch", "m");
         let cx = server.context(&info, resource);
-        serve(cx, query, Input::MergePatch(patch)).map(value)
+        serve(cx, query, merge_patch(patch)).map(value)
     };
     let status = patch("", json!({"data": {"k": 1}})).expect_err("no string");
     assert_eq!(status.code, 422);
     assert!(
         status.message.starts_with(
-            " \"\" is invalid: patch: Invalid value: \"{\\\"kind\\\":\\\"ConfigMap\\\",\\\"apiVersion\\\":\\\"v1\\\""
+            " \"\" is invalid: patch: Invalid value: \"{\\\"apiVersion\\\":\\\"v1\\\",\\\"data\\\":{\\\"k\\\":1}"
         ) && status
             .message
             .ends_with("json: cannot unmarshal number into Go struct field ConfigMap.data of type string"),
@@ -165,7 +161,14 @@ fn both_versions_of_an_event_are_one_object() {
         {"op": "test", "path": "/note", "value": "it happened"},
         {"op": "add", "path": "/metadata/labels", "value": {"l": "1"}},
     ]);
-    let patched = call(&server, "patch", new, "e", Input::JsonPatch(patch)).expect("patched");
+    let patched = call(
+        &server,
+        "patch",
+        new,
+        "e",
+        Input::Patch(Patch::Json(patch), Vec::new()),
+    )
+    .expect("patched");
     assert_eq!(patched["metadata"]["labels"]["l"], "1");
 }
 

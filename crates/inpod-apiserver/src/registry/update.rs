@@ -6,6 +6,7 @@ use crate::Status;
 use crate::admission::{Operation, admit};
 use crate::auth::{Attributes, Decision};
 use crate::breaks::{self, Break};
+use crate::quote::quoted;
 use crate::registry::json::Fields as _;
 use crate::registry::kinds::field::invalid;
 use crate::registry::read::namespace;
@@ -13,6 +14,7 @@ use crate::registry::{
     Answer, Context, create, normalize, owners, strategy, to_storage, validation,
 };
 use crate::schema::Json;
+use crate::status::Reason;
 use crate::storage::{Lookup as _, Object, StorageError, Write};
 
 /// How often a change that was made from no particular revision is made again because another one came between: so often
@@ -29,7 +31,8 @@ pub(super) fn update(cx: &Context<'_>, object: Json) -> Result<Answer, Status> {
     check_name(cx, &object)?;
     let uid = object.text("metadata.uid").to_owned();
     let missing = current(cx).is_none();
-    if missing && cx.subresource.is_none() && strategy(cx.resource).create_on_update() {
+    let has_status = cx.subresource.is_none_or(|s| s.name == "status");
+    if missing && has_status && strategy(cx.resource).create_on_update() {
         return create_by_update(cx, object);
     }
     change(cx, |old| {
@@ -37,10 +40,7 @@ pub(super) fn update(cx: &Context<'_>, object: Json) -> Result<Answer, Status> {
         if uid.is_empty() || uid == stored {
             return Ok(object.clone());
         }
-        let why = format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {stored}"
-        );
-        Err(conflict(cx, &why))
+        Err(other_uid(cx, &uid, stored))
     })
 }
 
@@ -89,7 +89,7 @@ fn attempt(
     check_revision(cx, current, &new)?;
     strategy.default(&mut new);
     let owners = owners::track(cx, Some(old), &mut new);
-    keep_system_fields(&mut new, old);
+    keep_system_fields(cx, &mut new, old);
     if breaks::is_on(Break::NewUid) {
         new.put("metadata.uid", cx.core.source.uid());
     }
@@ -108,11 +108,17 @@ fn attempt(
 
     let mut causes = validation::metadata(cx.resource, &new);
     causes.extend(validation::metadata_update(&new, old));
-    causes.extend(strategy.validate(&new));
-    causes.extend(strategy.validate_update(&new, old));
+    let mut of_both = [strategy.validate(&new), strategy.validate_update(&new, old)];
+    if strategy.validates_update_first() {
+        of_both.reverse();
+    }
+    causes.extend(of_both.into_iter().flatten());
     if !causes.is_empty() {
         let (group, kind) = (cx.resource.group, cx.resource.kind);
         return Err(Status::invalid(group, kind, &current.name, causes).into());
+    }
+    for warning in strategy.warnings(&new) {
+        cx.warnings.add(warning);
     }
 
     let object = Object::new(&new, strategy.fields(&new));
@@ -139,7 +145,7 @@ fn attempt(
 }
 
 /// A PUT of an object that is not there, of a kind that allows it; the user must be allowed to create it too.
-fn create_by_update(cx: &Context<'_>, mut object: Json) -> Result<Answer, Status> {
+fn create_by_update(cx: &Context<'_>, object: Json) -> Result<Answer, Status> {
     let mut attributes = Attributes::of(cx.info);
     "create".clone_into(&mut attributes.verb);
     if let Decision::NoOpinion(_) = cx.core.rbac.decide(cx.user, &attributes) {
@@ -148,15 +154,17 @@ fn create_by_update(cx: &Context<'_>, mut object: Json) -> Result<Answer, Status
         return Err(Status::forbidden(group, resource, &cx.info.name, &why));
     }
     if !object.is_empty_at("metadata.uid") {
-        let why = format!(
-            "Precondition failed: UID in precondition: {}, UID in object meta: ",
-            object.text("metadata.uid")
-        );
-        return Err(conflict(cx, &why));
+        return Err(other_uid(cx, object.text("metadata.uid"), ""));
     }
-    create::wipe_system_fields(&mut object);
-    object.take("metadata.resourceVersion");
-    let created = create::store_new(cx, object)?;
+    let version = object.text("metadata.resourceVersion");
+    let version = (!version.is_empty())
+        .then(|| revision(version))
+        .transpose()?;
+    let mut created = create::store_new(cx, object)?;
+    // What is stored loses the version that was sent; what is not, keeps it.
+    if let Some(version) = version.filter(|_| cx.dry_run) {
+        created = Arc::new(created.at_revision(version));
+    }
     Ok(Answer::Object(StatusCode::CREATED, cx.resource, created))
 }
 
@@ -170,17 +178,49 @@ pub(super) fn conflict(cx: &Context<'_>, why: &str) -> Status {
     Status::conflict(cx.resource.group, cx.resource.name, &cx.info.name, why)
 }
 
+/// 409 for an update of an object that has another uid, in the words of the real server's storage.
+fn other_uid(cx: &Context<'_>, uid: &str, stored: &str) -> Status {
+    let why = format!(
+        "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in \
+         precondition: {uid}, UID in object meta: {stored}",
+        storage_key(cx)
+    );
+    conflict(cx, &why)
+}
+
+/// Where the real server has the object, in `etcd`; a dry run does not get as far as its prefix.
+fn storage_key(cx: &Context<'_>) -> String {
+    let collection = match cx.resource.storage {
+        ("", "services") => "services/specs",
+        ("", "endpoints") => "services/endpoints",
+        ("", "nodes") => "minions",
+        (_, resource) => resource,
+    };
+    let namespace = match namespace(cx).unwrap_or_default() {
+        "" => String::new(),
+        namespace => format!("{namespace}/"),
+    };
+    let prefix = if cx.dry_run { "" } else { "/registry" };
+    format!("{prefix}/{collection}/{namespace}{}", cx.info.name)
+}
+
 fn check_name(cx: &Context<'_>, object: &Json) -> Result<(), Status> {
     let requested = &cx.info.name;
     match object.text("metadata.name") {
-        "" => Err(Status::bad_request(format!(
-            "the name of the object ({requested} based on URL) was undeterminable: name must be provided"
-        ))),
+        "" => Err(no_name(cx)),
         name if name != requested => Err(Status::bad_request(format!(
             "the name of the object ({name}) does not match the name on the URL ({requested})"
         ))),
         _ => Ok(()),
     }
+}
+
+/// 400 for an object without a name.
+pub(super) fn no_name(cx: &Context<'_>) -> Status {
+    Status::bad_request(format!(
+        "the name of the object ({} based on URL) was undeterminable: name must be provided",
+        cx.info.name
+    ))
 }
 
 /// An object that names a resourceVersion is a change of that one alone.
@@ -199,20 +239,35 @@ fn check_revision(cx: &Context<'_>, current: &Object, new: &Json) -> Result<(), 
         let (group, resource) = (cx.resource.group, cx.resource.name);
         return Err(Status::invalid(group, resource, &current.name, vec![cause]));
     }
-    match version.parse::<u64>() {
-        Ok(revision) if revision == current.revision => Ok(()),
-        Ok(_) => Err(conflict(cx, MODIFIED)),
-        Err(_) => {
-            let why = "must be a resourceVersion that this server gave out";
-            let cause = invalid("metadata.resourceVersion", version, why);
-            let (group, kind) = (cx.resource.group, cx.resource.kind);
-            Err(Status::invalid(group, kind, &current.name, vec![cause]))
-        }
+    if revision(version)? == current.revision {
+        Ok(())
+    } else {
+        Err(conflict(cx, MODIFIED))
     }
 }
 
+/// The revision that a resourceVersion names.
+///
+/// # Errors
+/// 500 where it names none, as on the real server, which finds out only in its storage.
+fn revision(version: &str) -> Result<u64, Status> {
+    version.parse().map_err(|_| {
+        let digits = version.bytes().all(|byte| byte.is_ascii_digit());
+        let why = if digits {
+            "value out of range"
+        } else {
+            "invalid syntax"
+        };
+        Status::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            Reason::Unknown,
+            format!("strconv.ParseUint: parsing {}: {why}", quoted(version)),
+        )
+    })
+}
+
 /// Puts back what no update changes, and what is filled in where it was left out.
-fn keep_system_fields(new: &mut Json, old: &Json) {
+fn keep_system_fields(cx: &Context<'_>, new: &mut Json, old: &Json) {
     new.put_back("metadata.generation", old);
     new.put_back("metadata.creationTimestamp", old);
     new.default_to("metadata.uid", old.text("metadata.uid"));
@@ -224,9 +279,10 @@ fn keep_system_fields(new: &mut Json, old: &Json) {
             new.put_back(field, old);
         }
     }
-    let metadata = new.map_mut("metadata");
-    for field in ["resourceVersion", "selfLink"] {
-        metadata.shift_remove(field);
+    new.take("metadata.resourceVersion");
+    // What is stored loses it; what is not, keeps it.
+    if !cx.dry_run {
+        new.take("metadata.selfLink");
     }
 }
 

@@ -7,7 +7,7 @@ use crate::managed_fields::{MAX_MANAGER, is_printable};
 use crate::registry::json::Fields as _;
 use crate::registry::kinds::field::{forbidden, immutable, invalid, required, too_long};
 use crate::registry::kinds::names::{dns1123_label, dns1123_subdomain, longer_than, regex_error};
-use crate::registry::name_problems;
+use crate::registry::{name_problems, strategy};
 use crate::schema::{Json, Resource};
 
 /// The most bytes of all annotations of an object together.
@@ -18,6 +18,8 @@ const MAX_SUBRESOURCE: usize = 256;
 pub(crate) const ORPHAN: &str = "orphan";
 /// The finalizer that makes a deletion wait for the dependents'.
 pub(crate) const FOREGROUND: &str = "foregroundDeletion";
+/// The finalizer of the core itself, which namespaces have in their spec.
+const KUBERNETES: &str = "kubernetes";
 
 /// What is wrong with the metadata of an object, new or changed.
 pub(crate) fn metadata(resource: &Resource, object: &Json) -> Vec<Cause> {
@@ -47,11 +49,18 @@ pub(crate) fn metadata(resource: &Resource, object: &Json) -> Vec<Cause> {
             .map(|p| invalid("metadata.name", name, p)),
     );
     causes.extend(namespace(resource, object.text("metadata.namespace")));
+    if let Some(generation) = object.int("metadata.generation").filter(|g| *g < 0) {
+        let why = "must be greater than or equal to 0";
+        causes.push(invalid("metadata.generation", generation, why));
+    }
     causes.extend(labels(object.map("metadata.labels"), "metadata.labels"));
     causes.extend(annotations(object.map("metadata.annotations")));
     causes.extend(owner_references(object));
     causes.extend(finalizers(object));
     causes.extend(managed_fields(object));
+    if strategy(resource).qualifies_finalizers() {
+        causes.extend(unqualified_finalizers(object));
+    }
     causes
 }
 
@@ -157,6 +166,8 @@ pub(crate) fn label_key(key: &str) -> Vec<String> {
                 problems.push("prefix part must be non-empty".to_owned());
             } else {
                 let wrong = dns1123_subdomain(prefix).into_iter();
+                // Of another place in Go, which counts the same in other words.
+                let wrong = wrong.map(|problem| problem.replace("253 characters", "253 bytes"));
                 problems.extend(wrong.map(|p| format!("prefix part {p}")));
             }
             name
@@ -293,6 +304,17 @@ fn finalizers(object: &Json) -> Vec<Cause> {
         causes.push(invalid(path, value, &why));
     }
     causes
+}
+
+fn unqualified_finalizers(object: &Json) -> Vec<Cause> {
+    let finalizers = object.texts("metadata.finalizers").enumerate();
+    let unknown = finalizers.filter(|(_, name)| {
+        !name.contains('/') && ![KUBERNETES, ORPHAN, FOREGROUND].contains(name)
+    });
+    let why = "name is neither a standard finalizer name nor is it fully qualified";
+    unknown
+        .map(|(i, name)| invalid(format!("metadata.finalizers[{i}]"), name, why))
+        .collect()
 }
 
 #[cfg(test)]

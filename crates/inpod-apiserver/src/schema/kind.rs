@@ -79,14 +79,8 @@ pub(super) fn check_kind(ty: Type, body: &Json) -> Result<(), Status> {
                 api_version.unwrap_or_default()
             )));
         }
-        Some(_) => format!(
-            "converting ({version}.{kind}) to ({}.{own_kind}): unknown conversion",
-            internal_package(own.0)
-        ),
-        None => format!(
-            "no kind {kind:?} is registered for version {:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\"",
-            api_version.unwrap_or(own.1)
-        ),
+        Some(_) => no_conversion((version, kind), (own.0, own_kind)),
+        None => not_registered(kind, api_version.unwrap_or(own.1)),
     };
     Err(Status::bad_request(format!(
         "{kind} in version {version:?} cannot be handled as a {own_kind}: {problem}"
@@ -94,10 +88,23 @@ pub(super) fn check_kind(ty: Type, body: &Json) -> Result<(), Status> {
 }
 
 /// The Go package of a group's internal types: `rbac` for `rbac.authorization.k8s.io`.
-fn internal_package(group: &str) -> &str {
+pub(crate) fn internal_package(group: &str) -> &str {
     match group.split('.').next() {
         // Events have moved, their internal type has not.
         None | Some("" | "events") => "core",
         Some(package) => package,
     }
+}
+
+/// Go's sentence about a kind that there is not.
+pub(crate) fn not_registered(kind: &str, api_version: &str) -> String {
+    format!(
+        "no kind {kind:?} is registered for version {api_version:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\""
+    )
+}
+
+/// Go's sentence about an object of a version and kind that is no object of a group's other kind.
+pub(crate) fn no_conversion((version, kind): (&str, &str), (group, other): (&str, &str)) -> String {
+    let package = internal_package(group);
+    format!("converting ({version}.{kind}) to ({package}.{other}): unknown conversion")
 }

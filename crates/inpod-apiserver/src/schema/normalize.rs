@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::types::{Fields, GoType, Shape};
+use super::types::{Fields, GoType, Presence, Shape};
 use super::{Json, Type};
 
 /// Puts the keys of `value` in the order of the Go structs and leaves out what `omitempty` leaves out, at every depth; a
@@ -23,7 +23,12 @@ fn normalized(ty: &'static GoType, value: Value) -> Value {
             let mut fields = Fields::new(table);
             for (key, value) in object {
                 if let Some(index) = fields.find(&key) {
-                    fields.set(index, normalized(table[index].ty, value));
+                    let field = &table[index];
+                    // The real server stores protobuf, which knows no difference between an empty list and none.
+                    let always = matches!(field.presence, Presence::Always | Presence::Nullable);
+                    let no_list = always && value == Value::Array(Vec::new());
+                    let value = if no_list { Value::Null } else { value };
+                    fields.set(index, normalized(field.ty, value));
                 }
             }
             fields.finish().into()

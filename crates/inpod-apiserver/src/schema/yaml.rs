@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::json::{decode_json, unrecognized};
+use super::json::{decode_json, no_object, unrecognized};
 use super::{Decoded, FieldValidation, Type};
 use crate::Status;
 
@@ -31,6 +31,9 @@ pub fn decode_yaml(ty: Type, body: &[u8], validation: FieldValidation) -> Result
                 .replace(", set DuplicateKeyPolicy in Options if acceptable", ""),
         )
     })?;
+    if !matches!(value, Value::Object(_) | Value::Null) {
+        return Err(no_object(ty, body, &value));
+    }
     let json = serde_json::to_vec(&value).map_err(Status::internal)?;
     decode_json(ty, &json, validation)
 }

@@ -14,7 +14,6 @@ use serde_json::Value;
 use super::negotiate::{Endpoint, Form};
 use super::reply::{self, Response};
 use super::{Drain, encode, input, negotiate, paths, query, watch};
-use crate::breaks::{self, Break};
 use crate::core::Core;
 use crate::managed_fields;
 use crate::registry::query::Query;
@@ -25,7 +24,6 @@ use crate::storage::Lookup as _;
 use crate::{Status, UserInfo, auth};
 
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
-const WARNING: HeaderName = HeaderName::from_static("warning");
 
 /// How often a Pod's creation looks again for the account `default` of a namespace that is being set up, and how long it waits
 /// in between: a second in all, as kube-apiserver's `ServiceAccount` admission does, in smaller steps.
@@ -117,7 +115,13 @@ impl Door {
         }
         let reads_many = matches!(info.verb.as_str(), "list" | "watch");
         negotiate::check_accept(&parts.headers, reads_many && info.name.is_empty())?;
-        self.resource(parts, body, &info, &user, &target).await
+        let warnings = Warnings::default();
+        let answered = self
+            .resource(parts, body, &info, &user, &target, &warnings)
+            .await;
+        let mut response = answered.unwrap_or_else(|status| reply::error(parts, &status));
+        reply::warn(&mut response, warnings.into_inner());
+        Ok(response)
     }
 
     /// A request for a resource that there is, by a user who may.
@@ -128,10 +132,14 @@ impl Door {
         info: &RequestInfo,
         user: &UserInfo,
         target: &Target,
+        warnings: &Warnings,
     ) -> Result<Response, Status>
     where
         B: http_body::Body<Data: Buf, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
     {
+        if let Some(deprecation) = registry::strategy(target.resource).deprecation() {
+            warnings.add(deprecation.to_owned());
+        }
         // The old paths say watch, whatever the method.
         if info.verb == "watch" && !matches!(parts.method, Method::GET | Method::HEAD) {
             return Err(Status::method_not_allowed());
@@ -154,12 +162,8 @@ impl Door {
         if info.verb == "create" && target.is_pods() {
             self.wait_for_account(&info.namespace, &input).await;
         }
-        let warnings = Warnings::default();
         for warning in in_body {
             warnings.add(warning);
-        }
-        if let Some(deprecation) = registry::strategy(target.resource).deprecation() {
-            warnings.add(deprecation.to_owned());
         }
         let context = Context {
             core: &self.core,
@@ -169,31 +173,20 @@ impl Door {
             subresource: target.subresource,
             manager: &manager,
             dry_run,
-            warnings: &warnings,
+            warnings,
         };
         let answer = registry::serve(context, parts.uri.query().unwrap_or_default(), input)?;
         let now = unix_seconds(self.core.source.now());
-        let mut response = match answer {
+        match answer {
             Answer::Object(code, resource, object) => {
-                encode::object(parts, form, code, resource, &object, now)?
+                encode::object(parts, form, code, resource, &object, now)
             }
-            Answer::Value(code, value) => encode::value(form, code, value),
-            Answer::List(list) => encode::list(parts, form, list, now)?,
+            Answer::Value(code, value) => Ok(encode::value(form, code, value)),
+            Answer::List(list) => encode::list(parts, form, list, now),
             Answer::Watch(watch) => {
-                watch::stream(parts, form, watch, &self.core, self.drain.clone())?
-            }
-        };
-        for warning in warnings.into_inner() {
-            if breaks::is_on(Break::NoWarning) {
-                break;
-            }
-            // RFC 7234, 5.5: code, agent (none), and the text as a quoted string.
-            let text = warning.replace('\\', "\\\\").replace('"', "\\\"");
-            if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{text}\"")) {
-                response.headers_mut().append(WARNING, value);
+                watch::stream(parts, form, watch, &self.core, self.drain.clone())
             }
         }
-        Ok(response)
     }
 
     /// Waits while a Pod's namespace has no account `default` yet: it is made just after the namespace, and who creates both in
@@ -253,6 +246,14 @@ impl Target {
         }
         let verbs = subresource.map_or(resource.verbs, |s| s.verbs);
         let readable = matches!(info.verb.as_str(), "list" | "watch");
+        let about_one = match info.verb.as_str() {
+            "create" => subresource.is_some(),
+            "update" | "patch" => true,
+            _ => named,
+        };
+        if about_one != named {
+            return Err(Status::method_not_allowed());
+        }
         if !verbs.contains(&info.verb.as_str()) || (across_namespaces && !readable) {
             return Err(Status::method_not_allowed());
         }

@@ -17,7 +17,7 @@ use crate::registry::table::{
     to_table,
 };
 use crate::registry::{List, served, served_as_stored, served_item};
-use crate::schema::{Json, Resource, to_json};
+use crate::schema::{Json, Resource, internal_package, to_json};
 use crate::storage::Object;
 use crate::{Reason, Status};
 
@@ -41,7 +41,8 @@ pub(super) fn object(
         }
         Transform::PartialObjectMetadataList(_) => {
             return Err(not_acceptable(&format!(
-                "you requested PartialObjectMetadataList, but the requested object is not a list (*v1.{})",
+                "you requested PartialObjectMetadataList, but the requested object is not a list (*{}.{})",
+                internal_package(resource.group),
                 resource.kind
             )));
         }
@@ -81,7 +82,8 @@ pub(super) fn list(parts: &Parts, form: Form, list: List, now: i64) -> Result<Re
     let compact = match form.transform {
         Transform::PartialObjectMetadata(_) => {
             return Err(not_acceptable(&format!(
-                "you requested PartialObjectMetadata, but the requested object is a list (*v1.{}List)",
+                "you requested PartialObjectMetadata, but the requested object is a list (*{}.{}List)",
+                internal_package(list.resource.group),
                 list.resource.kind
             )));
         }

@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::query;
-use crate::registry::Input;
+use crate::registry::{Input, Patch};
 use crate::schema::{self, Decoded, FieldValidation, Json, Resource, Subresource, api_version};
-use crate::{Reason, Status};
+use crate::{Details, Reason, Status};
 
 /// The largest body, in bytes: what kube-apiserver takes, twice etcd's largest request.
 const LIMIT: usize = 3 << 20;
@@ -132,7 +132,7 @@ impl<'a> Expected<'a> {
         };
         match decoded {
             Ok(decoded) => {
-                self.check(&TypeMeta::of(&decoded.value))?;
+                self.check(&TypeMeta::of(&decoded.value), ty, body)?;
                 Ok(decoded)
             }
             Err(status) => {
@@ -140,7 +140,7 @@ impl<'a> Expected<'a> {
                 if let Format::Json = format
                     && let Ok(meta) = serde_json::from_slice::<TypeMeta>(body)
                 {
-                    self.check(&meta)?;
+                    self.check(&meta, ty, body)?;
                 }
                 Err(status)
             }
@@ -148,7 +148,11 @@ impl<'a> Expected<'a> {
     }
 
     /// Whether a body of that kind is meant for here; what it leaves out is taken from the request.
-    fn check(&self, meta: &TypeMeta) -> Result<(), Status> {
+    fn check(&self, meta: &TypeMeta, ty: schema::Type, body: &[u8]) -> Result<(), Status> {
+        if meta.api_version.matches('/').count() > 1 {
+            let why = format!("unexpected GroupVersion string: {}", meta.api_version);
+            return Err(schema::unrecognized(ty, body, why));
+        }
         let expected = api_version(self.group, self.version);
         let kind_fits = meta.kind.is_empty() || meta.kind == self.kind;
         let version_fits = meta.api_version.is_empty() || meta.api_version == expected;
@@ -167,10 +171,9 @@ impl<'a> Expected<'a> {
         };
         if schema::type_of(group, version, kind).is_none() {
             return Err(Status::bad_request(format!(
-                "{kind} in version {version:?} cannot be handled as a {}: no kind {kind:?} is registered for version {:?} \
-                 in scheme \"pkg/api/legacyscheme/scheme.go:30\"",
+                "{kind} in version {version:?} cannot be handled as a {}: {}",
                 self.kind,
-                api_version(group, version),
+                schema::not_registered(kind, &api_version(group, version)),
             )));
         }
         if kind_fits {
@@ -180,10 +183,9 @@ impl<'a> Expected<'a> {
             )));
         }
         Err(Status::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a {}: converting ({version}.{kind}) to ({}.{}): unknown conversion",
+            "{kind} in version {version:?} cannot be handled as a {}: {}",
             self.kind,
-            internal_package(self.group),
-            self.kind,
+            schema::no_conversion((version, kind), (self.group, self.kind)),
         )))
     }
 }
@@ -212,48 +214,24 @@ impl TypeMeta {
     }
 }
 
-/// The Go package of a group's internal types, which messages about conversions name.
-fn internal_package(group: &str) -> &str {
-    match group {
-        "" => "core",
-        "rbac.authorization.k8s.io" => "rbac",
-        group => group.split('.').next().unwrap_or(group),
-    }
-}
-
 fn patch(parts: &Parts, body: &[u8]) -> Result<Input, Status> {
-    let parse = || {
-        serde_json::from_slice(body)
-            .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))
-    };
-    match media_type(parts) {
-        JSON_PATCH => Ok(Input::JsonPatch(parse()?)),
-        MERGE_PATCH => Ok(Input::MergePatch(parse()?)),
-        STRATEGIC_MERGE_PATCH => strategic_patch(body),
-        _ => Err(unsupported(&format!(
-            "{JSON_PATCH}, {MERGE_PATCH}, {STRATEGIC_MERGE_PATCH}"
-        ))),
-    }
-}
-
-fn strategic_patch(body: &[u8]) -> Result<Input, Status> {
-    let (value, duplicates) =
-        schema::decode_untyped(body).map_err(|_| Status::bad_request("invalid JSON patch"))?;
-    let found = match value {
-        Value::Object(patch) => return Ok(Input::StrategicPatch { patch, duplicates }),
-        // Go's decoder leaves a map as it is, which is empty.
-        Value::Null => {
-            let patch = Json::new();
-            return Ok(Input::StrategicPatch { patch, duplicates });
+    let kind: fn(Value) -> Patch = match media_type(parts) {
+        JSON_PATCH => Patch::Json,
+        MERGE_PATCH => Patch::Merge,
+        STRATEGIC_MERGE_PATCH => Patch::Strategic,
+        // Of the router of the real server, which knows the media types of each of its routes.
+        _ => {
+            return Err(Status::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                Reason::UnsupportedMediaType,
+                "415: Unsupported Media Type",
+            )
+            .with_details(Details::default()));
         }
-        Value::Array(_) => "array",
-        Value::String(_) => "string",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
     };
-    Err(Status::bad_request(format!(
-        "json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
-    )))
+    let (patch, duplicates) =
+        schema::decode_untyped(body).map_err(|_| Status::bad_request("invalid JSON patch"))?;
+    Ok(Input::Patch(kind(patch), duplicates))
 }
 
 fn delete_options(format: Format, body: &[u8]) -> Result<Json, Status> {
@@ -326,7 +304,11 @@ mod tests {
             version: "v1",
             kind: "Role",
         };
-        expected.check(meta).err().map(|status| status.message)
+        let ty = schema::type_of(expected.group, expected.version, expected.kind)?;
+        expected
+            .check(meta, ty, b"{}")
+            .err()
+            .map(|status| status.message)
     }
 
     fn meta(kind: &str, api_version: &str) -> TypeMeta {
@@ -387,10 +369,13 @@ mod tests {
             let parts = request.expect("a request").into_parts().0;
             super::patch(&parts, b"[]").map_err(|status| status.code)
         };
-        assert!(matches!(patch(JSON_PATCH), Ok(Input::JsonPatch(_))));
+        assert!(matches!(
+            patch(JSON_PATCH),
+            Ok(Input::Patch(Patch::Json(_), _))
+        ));
         assert!(matches!(
             patch("application/merge-patch+json; charset=utf-8"),
-            Ok(Input::MergePatch(_))
+            Ok(Input::Patch(Patch::Merge(_), _))
         ));
         let refused = patch("application/apply-patch+yaml");
         assert!(matches!(refused, Err(StatusCode::UNSUPPORTED_MEDIA_TYPE)));

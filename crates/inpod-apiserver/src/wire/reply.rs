@@ -1,7 +1,7 @@
 //! Answers that are no objects of the registry: errors, documents, plain text.
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WARNING, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use http_body::Body as _;
@@ -11,6 +11,7 @@ use super::Body;
 use super::indent::indent;
 use super::negotiate::{Endpoint, Form, Media};
 use crate::Status;
+use crate::breaks::{self, Break};
 use crate::schema::{Json, to_json};
 
 pub(crate) type Response = http::Response<Body>;
@@ -87,6 +88,20 @@ pub(super) fn forbidden(parts: &Parts, status: &Status) -> Response {
         .headers_mut()
         .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// Adds what the client is to be told beside the answer.
+pub(super) fn warn(response: &mut Response, warnings: Vec<String>) {
+    if breaks::is_on(Break::NoWarning) {
+        return;
+    }
+    for warning in warnings {
+        // RFC 7234, 5.5: code, agent (none), and the text as a quoted string.
+        let text = warning.replace('\\', "\\\\").replace('"', "\\\"");
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{text}\"")) {
+            response.headers_mut().append(WARNING, value);
+        }
+    }
 }
 
 /// Leaves of an answer what a HEAD gets (RFC 9110, section 9.3.2): hyper sees to that in HTTP/1.1, but in HTTP/2 it would send

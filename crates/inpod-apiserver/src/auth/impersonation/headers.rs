@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use http::HeaderMap;
 
-use crate::auth::quote::quoted;
+use crate::quote::quoted;
 use crate::{Status, UserInfo};
 
 const USER: &str = "impersonate-user";

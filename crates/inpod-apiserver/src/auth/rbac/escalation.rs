@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::index::{GROUP, rules_of};
 use super::rule::Rule;
 use super::{Attributes, Decision, MASTERS, Rbac, aggregate, covers};
-use crate::auth::quote::{quoted, quoted_list};
 use crate::breaks::{self, Break};
+use crate::quote::{quoted, quoted_list};
 use crate::schema::Json;
 use crate::{Status, UserInfo};
 

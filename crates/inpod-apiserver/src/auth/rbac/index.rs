@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::rule::Rule;
 use crate::UserInfo;
-use crate::auth::quote::quoted;
 use crate::auth::service_account;
+use crate::quote::quoted;
 use crate::schema::Json;
 use crate::storage::{Lookup, Object, key};
 

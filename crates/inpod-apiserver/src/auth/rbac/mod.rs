@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 
 use self::index::{Index, RESOURCES};
 use self::rule::Rule;
-use super::quote::quoted;
 use crate::breaks::{self, Break};
+use crate::quote::quoted;
 use crate::schema::Json;
 use crate::storage::Lookup;
 use crate::{Status, UserInfo};

@@ -2,7 +2,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Attributes;
-use crate::auth::quote::quoted_list;
+use crate::quote::quoted_list;
 
 /// A `rbac.authorization.k8s.io/v1` `PolicyRule`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::{api_version, field};
 use crate::auth::{Attributes, Decision};
 use crate::registry::json::Fields as _;
-use crate::registry::{Context, Special};
+use crate::registry::selector::{FieldSelector, LabelSelector};
+use crate::registry::{Context, Special, validation};
 use crate::schema::Json;
 use crate::{Cause, Status, UserInfo};
 
@@ -25,11 +26,6 @@ impl Special for AccessReviews {
     fn create(&self, cx: &Context<'_>, mut review: Json) -> Result<Json, Status> {
         if matches!(self, Self::Local) {
             review.default_to("metadata.namespace", cx.info.namespace.as_str());
-            if review.text("metadata.namespace") != cx.info.namespace {
-                return Err(Status::bad_request(
-                    "the namespace of the provided object does not match the namespace sent on the request",
-                ));
-            }
         }
         let causes = self.problems(&review);
         if !causes.is_empty() {
@@ -44,10 +40,14 @@ impl Special for AccessReviews {
                 &other
             }
         };
-        let status = match cx.core.rbac.decide(user, &attributes(&review)) {
+        let mut status = match cx.core.rbac.decide(user, &attributes(&review)) {
             Decision::Allow(reason) => answer(true, reason),
             Decision::NoOpinion(reason) => answer(false, reason),
         };
+        let ignored = ignored_selectors(&review);
+        if !ignored.is_empty() {
+            status.put("evaluationError", ignored);
+        }
         Ok(super::object(json!({
             "kind": cx.resource.kind,
             "apiVersion": api_version(cx.resource),
@@ -64,7 +64,7 @@ impl AccessReviews {
         let resource = review.map("spec.resourceAttributes");
         let path = review.map("spec.nonResourceAttributes");
         if resource.is_some() == path.is_some() {
-            let value = path.cloned().map_or(Value::Null, Value::Object);
+            let value = path.map_or(Value::Null, internal);
             let detail =
                 "exactly one of nonResourceAttributes or resourceAttributes must be specified";
             causes.push(field::invalid("spec", value, detail));
@@ -102,13 +102,18 @@ impl AccessReviews {
                 let detail = "disallowed on this kind of request";
                 causes.push(field::invalid(
                     "spec.nonResourceAttributes",
-                    path.clone(),
+                    internal(path),
                     detail,
                 ));
             }
         }
         causes
     }
+}
+
+/// The attributes of a path, under the names that they have within the real server.
+fn internal(path: &Json) -> Value {
+    json!({"Path": path.text("path"), "Verb": path.text("verb")})
 }
 
 fn selector_problem(review: &Json, path: &str) -> Option<Cause> {
@@ -127,6 +132,57 @@ fn selector_problem(review: &Json, path: &str) -> Option<Cause> {
             Some(field::invalid(format!("{path}.rawSelector"), raw, detail))
         }
     }
+}
+
+/// What of the selectors cannot be read and is left out, which makes the question a broader one.
+fn ignored_selectors(review: &Json) -> String {
+    let mut ignored = Vec::new();
+    for kind in ["fieldSelector", "labelSelector"] {
+        let path = format!("spec.resourceAttributes.{kind}");
+        let Some(selector) = review.map(&path) else {
+            continue;
+        };
+        let raw = selector.text("rawSelector");
+        let (good, all) = if raw.is_empty() {
+            let is_good = |requirement: &&Json| match kind {
+                "fieldSelector" => is_field_requirement(requirement),
+                _ => is_label_requirement(requirement),
+            };
+            let requirements = selector.objects("requirements");
+            let good = requirements.filter(is_good).count();
+            (good, selector.list("requirements").len())
+        } else {
+            let good = match kind {
+                "fieldSelector" => FieldSelector::parse(raw).is_ok(),
+                _ => LabelSelector::parse(raw).is_ok(),
+            };
+            (usize::from(good), 1)
+        };
+        if good < all {
+            let partially = if good > 0 { "partially " } else { "" };
+            ignored.push(format!("{path} {partially}ignored due to parse error"));
+        }
+    }
+    ignored.join("; ")
+}
+
+fn is_field_requirement(requirement: &Json) -> bool {
+    let one = requirement.list("values").len() == 1;
+    one && matches!(requirement.text("operator"), "In" | "NotIn")
+}
+
+fn is_label_requirement(requirement: &Json) -> bool {
+    let values: Vec<&str> = requirement.texts("values").collect();
+    let count = match requirement.text("operator") {
+        "In" | "NotIn" => !values.is_empty(),
+        "Exists" | "DoesNotExist" => values.is_empty(),
+        _ => false,
+    };
+    count
+        && validation::label_key(requirement.text("key")).is_empty()
+        && values
+            .iter()
+            .all(|value| validation::label_value(value).is_empty())
 }
 
 fn subject(review: &Json) -> UserInfo {

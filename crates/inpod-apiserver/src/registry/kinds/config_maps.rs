@@ -32,9 +32,13 @@ impl Strategy for ConfigMaps {
             size += decoded_len(value);
         }
         if size > MAX_SIZE {
-            causes.push(field::too_long("", MAX_SIZE));
+            causes.push(field::too_long("[]", MAX_SIZE));
         }
         causes
+    }
+
+    fn validates_update_first(&self) -> bool {
+        true
     }
 
     fn validate_update(&self, map: &Json, old: &Json) -> Vec<Cause> {

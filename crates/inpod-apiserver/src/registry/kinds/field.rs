@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::Cause;
+use crate::quote::quoted;
 
 /// The field must have a value.
 pub(crate) fn required(path: impl Into<String>, detail: &str) -> Cause {
@@ -11,7 +12,7 @@ pub(crate) fn required(path: impl Into<String>, detail: &str) -> Cause {
 
 /// The field has a value that is not allowed there.
 pub(crate) fn invalid(path: impl Into<String>, value: impl Into<Value>, detail: &str) -> Cause {
-    let head = format!("Invalid value: {}", value.into());
+    let head = format!("Invalid value: {}", shown(&value.into()));
     Cause::new("FieldValueInvalid", path, body(&head, detail))
 }
 
@@ -21,8 +22,8 @@ pub(crate) fn not_supported(
     value: impl Into<Value>,
     known: &[&str],
 ) -> Cause {
-    let known: Vec<String> = known.iter().map(|k| format!("{k:?}")).collect();
-    let head = format!("Unsupported value: {}", value.into());
+    let known: Vec<String> = known.iter().map(|k| quoted(k)).collect();
+    let head = format!("Unsupported value: {}", shown(&value.into()));
     let detail = format!("supported values: {}", known.join(", "));
     Cause::new("FieldValueNotSupported", path, body(&head, &detail))
 }
@@ -32,7 +33,7 @@ pub(crate) fn duplicate(path: impl Into<String>, value: impl Into<Value>) -> Cau
     Cause::new(
         "FieldValueDuplicate",
         path,
-        format!("Duplicate value: {}", value.into()),
+        format!("Duplicate value: {}", shown(&value.into())),
     )
 }
 
@@ -41,7 +42,7 @@ pub(crate) fn not_found(path: impl Into<String>, value: impl Into<Value>) -> Cau
     Cause::new(
         "FieldValueNotFound",
         path,
-        format!("Not found: {}", value.into()),
+        format!("Not found: {}", shown(&value.into())),
     )
 }
 
@@ -66,6 +67,14 @@ pub(crate) fn immutable(path: &str, new: Option<&Value>, old: Option<&Value>) ->
 
 /// The detail of [`immutable`].
 pub(crate) const IMMUTABLE: &str = "field is immutable";
+
+/// A value as messages show it: text as Go quotes it, the rest as JSON.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => quoted(text),
+        other => other.to_string(),
+    }
+}
 
 fn body(head: &str, detail: &str) -> String {
     if detail.is_empty() {

@@ -36,6 +36,10 @@ impl Strategy for Leases {
         true
     }
 
+    fn qualifies_finalizers(&self) -> bool {
+        false
+    }
+
     /// Of two who take a lease at once, the later must see that it was.
     fn unconditional_update(&self) -> bool {
         false

@@ -14,7 +14,7 @@ pub(crate) fn name_problems(resource: &Resource, name: &str) -> Vec<String> {
 
 /// A DNS label as of RFC 1123: the names of namespaces, containers and volumes.
 pub(crate) fn dns1123_label(value: &str) -> Vec<String> {
-    let mut problems = longer_than(value, 63, "bytes");
+    let mut problems = longer_than(value, 63, "characters");
     if !is_label(value) {
         problems.push(if is_subdomain(value) {
             "must not contain dots".to_owned()
@@ -29,7 +29,7 @@ pub(crate) fn dns1123_label(value: &str) -> Vec<String> {
 
 /// A DNS subdomain as of RFC 1123: the names of most objects.
 pub(crate) fn dns1123_subdomain(value: &str) -> Vec<String> {
-    let mut problems = longer_than(value, 253, "bytes");
+    let mut problems = longer_than(value, 253, "characters");
     if !is_subdomain(value) {
         let rule = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and \
                     must start and end with an alphanumeric character";
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(dns1123_label("a.b"), ["must not contain dots"]);
         assert_eq!(
             dns1123_label(&"a".repeat(64)),
-            ["must be no more than 63 bytes"]
+            ["must be no more than 63 characters"]
         );
         assert_eq!(
             dns1123_label("A"),

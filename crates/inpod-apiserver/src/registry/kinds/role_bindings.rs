@@ -43,9 +43,6 @@ impl Strategy for RoleBindings {
             causes.push(field::not_supported("roleRef.kind", kind, known));
         }
         let role = binding.text("roleRef.name");
-        if role.is_empty() {
-            causes.push(field::required("roleRef.name", ""));
-        }
         let wrong = names::path_segment(role);
         causes.extend(
             wrong
@@ -54,6 +51,15 @@ impl Strategy for RoleBindings {
         );
         for (i, subject) in binding.objects("subjects").enumerate() {
             causes.extend(self.subject_problems(subject, &format!("subjects[{i}]")));
+        }
+        // What the type declares is checked after the rest.
+        for (i, subject) in binding.objects("subjects").enumerate() {
+            if subject.text("name").is_empty() {
+                causes.push(field::required(format!("subjects[{i}].name"), ""));
+            }
+        }
+        if role.is_empty() {
+            causes.push(field::required("roleRef.name", ""));
         }
         causes
     }
@@ -115,9 +121,6 @@ impl RoleBindings {
         let at = |field: &str| format!("{path}.{field}");
         let name = subject.text("name");
         let group = subject.text("apiGroup");
-        if name.is_empty() {
-            causes.push(field::required(at("name"), ""));
-        }
         match subject.text("kind") {
             "ServiceAccount" => {
                 if !name.is_empty() {

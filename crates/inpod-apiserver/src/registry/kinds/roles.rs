@@ -19,14 +19,20 @@ pub(super) enum Roles {
 impl Strategy for Roles {
     fn validate(&self, role: &Json) -> Vec<Cause> {
         let mut causes = Vec::new();
+        // What the type declares is checked after the rest.
+        let mut declared = Vec::new();
         for (i, rule) in role.objects("rules").enumerate() {
             causes.extend(self.rule_problems(rule, &format!("rules[{i}]")));
+            if rule.is_empty_at("verbs") {
+                declared.push(field::required(format!("rules[{i}].verbs"), ""));
+            }
         }
         let selectors = "aggregationRule.clusterRoleSelectors";
         if role.map("aggregationRule").is_some() && role.is_empty_at(selectors) {
             let detail = "at least one clusterRoleSelector required if aggregationRule is non-nil";
             causes.push(field::required(selectors, detail));
         }
+        causes.extend(declared);
         causes
     }
 
@@ -52,10 +58,6 @@ impl Strategy for Roles {
 impl Roles {
     fn rule_problems(&self, rule: &Json, path: &str) -> Vec<Cause> {
         let mut causes = Vec::new();
-        if rule.is_empty_at("verbs") {
-            let detail = "verbs must contain at least one value";
-            causes.push(field::required(format!("{path}.verbs"), detail));
-        }
         if let Some(urls) = rule
             .at("nonResourceURLs")
             .filter(|_| !rule.is_empty_at("nonResourceURLs"))
@@ -106,9 +108,9 @@ mod tests {
         assert_eq!(
             messages(&Roles::Namespaced, json!({})),
             [
-                "rules[0].verbs: Required value: verbs must contain at least one value",
                 "rules[0].apiGroups: Required value: resource rules must supply at least one api group",
                 "rules[0].resources: Required value: resource rules must supply at least one resource",
+                "rules[0].verbs: Required value",
             ]
         );
         let good = json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]});

@@ -34,6 +34,10 @@ impl Strategy for Secrets {
         causes
     }
 
+    fn validates_update_first(&self) -> bool {
+        true
+    }
+
     fn validate_update(&self, secret: &Json, old: &Json) -> Vec<Cause> {
         let mut causes = field::immutable("type", secret.at("type"), old.at("type"));
         causes.extend(immutability(secret, old, &["data"]));

@@ -180,6 +180,9 @@ fn bind(cx: &Context<'_>, request: &Json) -> Result<Bound, Status> {
             )));
         }
     };
+    if name.is_empty() {
+        return Err(Status::bad_request("Name parameter required."));
+    }
     let object = get(cx, resource, namespace, name)?;
     let this = Some((object.name.clone(), object.uid.clone()));
     let bound = match kind {

@@ -119,6 +119,8 @@ impl<'a> Errors<'a> {
     }
 
     fn type_error(&self, found: &str, go: &str) -> String {
+        // Go's reflection calls a byte by its other name.
+        let go = go.replace("[]byte", "[]uint8");
         let mut owner = None;
         let mut path = String::new();
         for segment in &self.path {
@@ -142,14 +144,21 @@ impl<'a> Errors<'a> {
     }
 }
 
-/// What is wrong with a body that is JSON, but no object.
-pub(super) fn no_object(value: &Value) -> String {
-    let found = match value {
+/// What Go's decoder says it found.
+pub(crate) fn found(value: &Value) -> &'static str {
+    match value {
         Value::Array(_) => "array",
         Value::String(_) => "string",
         Value::Bool(_) => "bool",
-        _ => "number",
-    };
+        Value::Number(_) => "number",
+        Value::Object(_) => "object",
+        Value::Null => "null",
+    }
+}
+
+/// What is wrong with a body that is JSON, but no object.
+pub(super) fn no_object(value: &Value) -> String {
+    let found = found(value);
     let go = r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
     format!(
         "couldn't get version/kind; json parse error: json: cannot unmarshal {found} into Go value of type {go}"

@@ -54,7 +54,7 @@ pub fn decode_json(ty: Type, body: &[u8], validation: FieldValidation) -> Result
     };
     let value = match decoder.document(ty.0) {
         Ok(Value::Object(value)) => value,
-        Ok(other) => return Err(unrecognized(ty, body, errors::no_object(&other))),
+        Ok(other) => return Err(no_object(ty, body, &other)),
         Err(SyntaxError(message)) => {
             let message = format!("couldn't get version/kind; json parse error: {message}");
             return Err(unrecognized(ty, body, message));
@@ -130,8 +130,15 @@ pub(crate) fn check_value(ty: &'static GoType, value: &Value) -> Result<(), Stri
     decoder.errors.finish().map(|_| ())
 }
 
+pub(crate) use errors::found;
+
+/// The 400 of a body that says `value`, which is no object.
+pub(super) fn no_object(ty: Type, body: &[u8], value: &Value) -> Status {
+    unrecognized(ty, body, errors::no_object(value))
+}
+
 /// The 400 of a body whose kind cannot be told.
-pub(super) fn unrecognized(ty: Type, body: &[u8], problem: impl std::fmt::Display) -> Status {
+pub(crate) fn unrecognized(ty: Type, body: &[u8], problem: impl std::fmt::Display) -> Status {
     Status::bad_request(format!(
         "the object provided is unrecognized (must be of type {}): {problem} ({})",
         ty.0.name(),

@@ -38,7 +38,7 @@ fn amount(container: &Json, kind: &str, resource: &str) -> Option<f64> {
 }
 
 /// A resource quantity as a number; close enough to tell whether two are the same.
-fn parse_quantity(quantity: &str) -> Option<f64> {
+pub(super) fn parse_quantity(quantity: &str) -> Option<f64> {
     let digits = quantity.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor = match &quantity[digits.len()..] {
         "" => 1.0,

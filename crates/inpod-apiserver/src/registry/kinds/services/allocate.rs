@@ -10,6 +10,7 @@ use std::ops::RangeInclusive;
 use serde_json::{Value, json};
 
 use super::is_headless;
+use super::validate::addresses;
 use crate::admission::Operation;
 use crate::registry::Context;
 use crate::registry::json::Fields as _;
@@ -19,7 +20,6 @@ use crate::storage::Lookup as _;
 use crate::{Cause, Source, Status};
 
 /// The range of cluster IPs, kubeadm's default.
-const RANGE: &str = "10.96.0.0/12";
 const FIRST: u32 = u32::from_be_bytes([10, 96, 0, 0]);
 const SIZE: u32 = 1 << 20;
 /// The first addresses are left to whoever names one (`kubernetes` has the first, a DNS server usually the tenth).
@@ -37,10 +37,15 @@ pub(crate) fn allocate(
     operation: Operation<'_>,
     service: &mut Json,
 ) -> Result<(), Status> {
+    // Whoever writes a status is given nothing, not even for a Service that the write creates.
+    if cx.subresource.is_some() {
+        return Ok(());
+    }
     let old = match operation {
         Operation::Update(old) => Some(old),
         Operation::Create | Operation::Delete(_) => None,
     };
+    relate_addresses(service, old);
     if let Some(old) = old {
         keep(service, old);
     }
@@ -53,11 +58,11 @@ pub(crate) fn allocate(
         .collect();
     let pools = Pools::of(&others);
     let name = service.text("metadata.name").to_owned();
-    let invalid = |cause: Cause| Status::invalid("", "Service", &name, vec![cause]);
+    let invalid = |causes: Vec<Cause>| Status::invalid("", "Service", &name, causes);
     give_address(service, &pools, &*cx.core.source)
         .and_then(|()| give_node_ports(service, &pools, &*cx.core.source))
         .map_err(|refusal| match refusal {
-            Refusal::Invalid(cause) => invalid(cause),
+            Refusal::Invalid(causes) => invalid(causes),
             Refusal::Full(what) => Status::internal(format!(
                 "failed to allocate a {what} for Service {name:?}: range is full"
             )),
@@ -73,7 +78,7 @@ struct Pools {
 }
 
 enum Refusal {
-    Invalid(Cause),
+    Invalid(Vec<Cause>),
     Full(&'static str),
 }
 
@@ -93,6 +98,23 @@ impl Pools {
             addresses,
             node_ports,
         }
+    }
+}
+
+/// Of the older single field and the list, whoever sets the one alone means the other too.
+fn relate_addresses(service: &mut Json, old: Option<&Json>) {
+    let empty = Json::new();
+    let old = old.unwrap_or(&empty);
+    let (single, before) = (service.text("spec.clusterIP"), old.text("spec.clusterIP"));
+    let same_list = service.list("spec.clusterIPs") == old.list("spec.clusterIPs");
+    if single == before || !same_list {
+        return;
+    }
+    if single.is_empty() {
+        service.take("spec.clusterIPs");
+    } else {
+        let list = json!([single]);
+        service.put("spec.clusterIPs", list);
     }
 }
 
@@ -165,21 +187,26 @@ fn give_address(service: &mut Json, pools: &Pools, source: &dyn Source) -> Resul
     if service.text("spec.type") == "ExternalName" {
         return Ok(());
     }
-    // The old single field and the list say the same.
-    let single = service.text("spec.clusterIP").to_owned();
-    if !single.is_empty() && service.is_empty_at("spec.clusterIPs") {
-        service.put("spec.clusterIPs", json!([single]));
+    let wrong = addresses(service, "spec.clusterIPs");
+    if !wrong.is_empty() {
+        return Err(Refusal::Invalid(wrong));
     }
     if is_headless(service) {
         service.default_to("spec.clusterIP", "None");
         // Without a selector, whoever writes the addresses may use both families.
-        let (families, policy) = if service.is_empty_at("spec.selector") {
-            (json!(["IPv4", "IPv6"]), "RequireDualStack")
-        } else {
-            (json!(["IPv4"]), "SingleStack")
-        };
-        service.default_to("spec.ipFamilies", families);
-        service.default_to("spec.ipFamilyPolicy", policy);
+        if service.is_empty_at("spec.selector") {
+            service.default_to("spec.ipFamilies", json!(["IPv4", "IPv6"]));
+            service.default_to("spec.ipFamilyPolicy", "RequireDualStack");
+            return Ok(());
+        }
+    }
+    let families = family_problems(service);
+    if !families.is_empty() {
+        return Err(Refusal::Invalid(families));
+    }
+    service.default_to("spec.ipFamilies", json!(["IPv4"]));
+    service.default_to("spec.ipFamilyPolicy", "SingleStack");
+    if is_headless(service) {
         return Ok(());
     }
     let first = service
@@ -193,11 +220,8 @@ fn give_address(service: &mut Json, pools: &Pools, source: &dyn Source) -> Resul
         if let Some(why) = address_problem(&first, pools) {
             let given = Value::from(service.list("spec.clusterIPs").to_vec());
             let detail = format!("failed to allocate IP {first}: {why}");
-            return Err(Refusal::Invalid(field::invalid(
-                "spec.clusterIPs",
-                given,
-                &detail,
-            )));
+            let cause = field::invalid("spec.clusterIPs", given, &detail);
+            return Err(Refusal::Invalid(vec![cause]));
         }
         first
     };
@@ -205,9 +229,28 @@ fn give_address(service: &mut Json, pools: &Pools, source: &dyn Source) -> Resul
     if service.is_empty_at("spec.clusterIPs") {
         service.put("spec.clusterIPs", json!([address]));
     }
-    service.default_to("spec.ipFamilies", json!(["IPv4"]));
-    service.default_to("spec.ipFamilyPolicy", "SingleStack");
     Ok(())
+}
+
+/// The cluster has addresses of one family.
+fn family_problems(service: &Json) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let policy = service.text("spec.ipFamilyPolicy");
+    if policy == "RequireDualStack" {
+        let detail = "this cluster is not configured for dual-stack services";
+        causes.push(field::invalid("spec.ipFamilyPolicy", policy, detail));
+    }
+    for (i, family) in service.texts("spec.ipFamilies").enumerate() {
+        if family != "IPv4" {
+            let path = format!("spec.ipFamilies[{i}]");
+            causes.push(field::invalid(
+                path,
+                family,
+                "not configured on this cluster",
+            ));
+        }
+    }
+    causes
 }
 
 fn free_address(pools: &Pools, source: &dyn Source) -> Option<String> {
@@ -223,12 +266,9 @@ fn free_address(pools: &Pools, source: &dyn Source) -> Option<String> {
 }
 
 fn address_problem(address: &str, pools: &Pools) -> Option<String> {
-    // What is no address at all is for validation to say.
     let parsed: Ipv4Addr = address.parse().ok()?;
     if !(FIRST + 1..FIRST + SIZE - 1).contains(&u32::from(parsed)) {
-        return Some(format!(
-            "the provided IP ({address}) is not in the valid range. The range of valid IPs is {RANGE}"
-        ));
+        return Some("the provided network does not match the current range".to_owned());
     }
     pools
         .addresses
@@ -252,7 +292,7 @@ fn give_node_ports(service: &mut Json, pools: &Pools, source: &dyn Source) -> Re
                 continue;
             };
             let path = format!("spec.ports[{i}].nodePort");
-            return Err(Refusal::Invalid(field::invalid(path, number, why)));
+            return Err(Refusal::Invalid(vec![field::invalid(path, number, why)]));
         }
         if allocate {
             let number = free_port(&protocol, &taken, source).ok_or(Refusal::Full("nodePort"))?;
@@ -287,11 +327,12 @@ mod tests {
 
     fn given(spec: Value, pools: &Pools) -> Result<Json, String> {
         let mut service = service(spec);
+        relate_addresses(&mut service, None);
         give_address(&mut service, pools, &SystemSource)
             .and_then(|()| give_node_ports(&mut service, pools, &SystemSource))
             .map(|()| service)
             .map_err(|refusal| match refusal {
-                Refusal::Invalid(cause) => cause.message,
+                Refusal::Invalid(causes) => causes[0].message.clone(),
                 Refusal::Full(what) => what.to_owned(),
             })
     }
@@ -319,7 +360,7 @@ mod tests {
         assert!(
             given(json!({"clusterIP": "10.112.0.0"}), &pools)
                 .unwrap_err()
-                .ends_with("The range of valid IPs is 10.96.0.0/12")
+                .ends_with("the provided network does not match the current range")
         );
         let port = |protocol: &str| json!({"type": "NodePort", "ports": [{"protocol": protocol, "nodePort": 30001}]});
         assert_eq!(

@@ -6,7 +6,7 @@ mod validate;
 
 use serde_json::{Value, json};
 
-use super::{column, wide};
+use super::{column, field, wide};
 use crate::Cause;
 use crate::registry::json::Fields as _;
 use crate::registry::{Column, Context, Strategy};
@@ -37,11 +37,23 @@ impl Strategy for Services {
     }
 
     fn validate(&self, service: &Json) -> Vec<Cause> {
-        validate::create(service)
+        let mut causes = validate::create(service);
+        if service.text("spec.type") != "ExternalName" && service.is_empty_at("spec.clusterIPs") {
+            causes.push(field::required("spec.clusterIPs", ""));
+        }
+        causes
+    }
+
+    fn validates_update_first(&self) -> bool {
+        true
     }
 
     fn validate_update(&self, service: &Json, old: &Json) -> Vec<Cause> {
         validate::update(service, old)
+    }
+
+    fn warnings(&self, service: &Json) -> Vec<String> {
+        warnings(service)
     }
 
     fn create_on_update(&self) -> bool {
@@ -79,6 +91,51 @@ impl Strategy for Services {
     fn cells(&self, service: &Json, now: i64) -> Vec<Value> {
         print::cells(service, now)
     }
+}
+
+/// What is set to no effect.
+fn warnings(service: &Json) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut warn = |told: bool, text: &str| {
+        if told {
+            warnings.push(text.to_owned());
+        }
+    };
+    let is_set = |path: &str| !service.is_empty_at(path);
+    let external = service.text("spec.type") == "ExternalName";
+    let headless = is_headless(service) && service.text("spec.type") == "ClusterIP";
+    if headless {
+        warn(
+            is_set("spec.loadBalancerIP"),
+            "spec.loadBalancerIP is ignored for headless services",
+        );
+        warn(
+            is_set("spec.externalIPs"),
+            "spec.externalIPs is ignored for headless services",
+        );
+        let affinity = service.text("spec.sessionAffinity") != "None";
+        warn(
+            affinity,
+            "spec.SessionAffinity is ignored for headless services",
+        );
+    }
+    warn(
+        is_set("spec.externalIPs") && !headless && !external,
+        "spec.externalIPs is deprecated and may no longer be implemented in some clusters",
+    );
+    warn(
+        external && is_set("spec.externalIPs"),
+        "spec.externalIPs is ignored when spec.type is \"ExternalName\"",
+    );
+    warn(
+        !external && is_set("spec.externalName"),
+        "spec.externalName is ignored when spec.type is not \"ExternalName\"",
+    );
+    warn(
+        service.text("spec.trafficDistribution") == "PreferClose",
+        "spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"",
+    );
+    warnings
 }
 
 const LABELS: [&str; 2] = ["spec.clusterIP", "spec.type"];

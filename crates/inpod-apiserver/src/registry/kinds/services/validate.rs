@@ -9,6 +9,7 @@ use super::is_headless;
 use crate::Cause;
 use crate::registry::json::Fields as _;
 use crate::registry::kinds::{field, names};
+use crate::registry::validation;
 use crate::schema::Json;
 
 /// What is wrong with a Service by itself.
@@ -28,6 +29,8 @@ pub(super) fn create(service: &Json) -> Vec<Cause> {
         _ => {}
     }
     ports(service, &mut causes);
+    let selector = service.map("spec.selector");
+    causes.extend(validation::labels(selector, "spec.selector"));
     let affinity = service.text("spec.sessionAffinity");
     let known = ["ClientIP", "None"];
     if !known.contains(&affinity) {
@@ -37,19 +40,56 @@ pub(super) fn create(service: &Json) -> Vec<Cause> {
             &known,
         ));
     }
-    for path in ["spec.clusterIPs", "spec.externalIPs"] {
-        for (i, address) in service.texts(path).enumerate() {
-            if address != "None" && address.parse::<IpAddr>().is_err() {
-                let detail = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
-                causes.push(field::invalid(format!("{path}[{i}]"), address, detail));
-            }
-        }
+    if !external_name {
+        causes.extend(addresses(service, "spec.clusterIPs"));
     }
+    causes.extend(addresses(service, "spec.externalIPs"));
     let known = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
     if !known.contains(&kind) {
         causes.push(field::not_supported("spec.type", kind, &known));
     }
     causes
+}
+
+/// What is wrong with the addresses at `path`.
+pub(super) fn addresses(service: &Json, path: &str) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    for (i, address) in service.texts(path).enumerate() {
+        let detail = match address.parse::<IpAddr>() {
+            Err(_) if address == "None" && path == "spec.clusterIPs" => continue,
+            Err(_) => "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
+            Ok(address) if path == "spec.externalIPs" => match special(address) {
+                Some(detail) => detail,
+                None => continue,
+            },
+            Ok(_) => continue,
+        };
+        causes.push(field::invalid(format!("{path}[{i}]"), address, detail));
+    }
+    causes
+}
+
+/// Why an address cannot be one that is reached from outside.
+fn special(address: IpAddr) -> Option<&'static str> {
+    let link_local = match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    let link_local_multicast = match address {
+        IpAddr::V4(v4) => v4.octets()[..3] == [224, 0, 0],
+        IpAddr::V6(v6) => v6.segments()[0] & 0xff0f == 0xff02,
+    };
+    if address.is_unspecified() {
+        Some("may not be unspecified (0.0.0.0 or ::)")
+    } else if address.is_loopback() {
+        Some("may not be in the loopback range (127.0.0.0/8, ::1/128)")
+    } else if link_local {
+        Some("may not be in the link-local range (169.254.0.0/16, fe80::/10)")
+    } else if link_local_multicast {
+        Some("may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
+    } else {
+        None
+    }
 }
 
 /// What is wrong with a change: the first cluster IP stays.
@@ -135,7 +175,10 @@ fn ports(service: &Json, causes: &mut Vec<Cause>) {
             causes.push(field::forbidden(at("nodePort"), detail));
         }
         if !taken.insert((protocol, number)) {
-            let value = serde_json::json!({"protocol": protocol, "port": number});
+            // As Go writes what of the port it compares.
+            let value = serde_json::json!({
+                "Name": "", "Protocol": protocol, "AppProtocol": null, "Port": number, "TargetPort": 0, "NodePort": 0,
+            });
             causes.push(field::duplicate(format!("spec.ports[{i}]"), value));
         }
     }
@@ -205,7 +248,7 @@ mod tests {
             sentences(&create(&service)),
             [
                 "spec.ports[0].name: Required value",
-                r#"spec.ports[1]: Duplicate value: {"protocol":"TCP","port":80}"#,
+                r#"spec.ports[1]: Duplicate value: {"Name":"","Protocol":"TCP","AppProtocol":null,"Port":80,"TargetPort":0,"NodePort":0}"#,
                 r#"spec.ports[2].name: Duplicate value: "b""#,
                 "spec.ports[2].port: Invalid value: 0: must be between 1 and 65535, inclusive",
                 "spec.ports[2].targetPort: Invalid value: 0: must be between 1 and 65535, inclusive",

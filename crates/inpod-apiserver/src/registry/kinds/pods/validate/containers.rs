@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::Cause;
 use crate::registry::json::Fields as _;
+use crate::registry::kinds::pods::qos::parse_quantity;
 use crate::registry::kinds::{field, names};
 use crate::schema::Json;
 
@@ -89,6 +90,24 @@ fn container(container: &Json, path: &str, volumes: &HashSet<&str>, causes: &mut
     let known = ["Always", "IfNotPresent", "Never"];
     if !policy.is_empty() && !known.contains(&policy) {
         causes.push(field::not_supported(at("imagePullPolicy"), policy, &known));
+    }
+    requests(container, &at("resources.requests"), causes);
+}
+
+/// What is requested is within the limits.
+fn requests(container: &Json, path: &str, causes: &mut Vec<Cause>) {
+    let Some(limits) = container.map("resources.limits") else {
+        return;
+    };
+    for (resource, request) in container.map("resources.requests").into_iter().flatten() {
+        let (Some(request), Some(limit)) = (request.as_str(), limits.get(resource)) else {
+            continue;
+        };
+        let limit = limit.as_str().unwrap_or_default();
+        if parse_quantity(request) > parse_quantity(limit) {
+            let why = format!("must be less than or equal to {resource} limit of {limit}");
+            causes.push(field::invalid(path, request, &why));
+        }
     }
 }
 

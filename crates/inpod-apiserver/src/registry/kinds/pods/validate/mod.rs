@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use crate::Cause;
 use crate::registry::json::Fields as _;
 use crate::registry::kinds::{field, names};
+use crate::registry::validation;
 use crate::schema::Json;
 
 use self::containers::containers;
@@ -26,6 +27,8 @@ pub(super) fn create(pod: &Json) -> Vec<Cause> {
     );
     let policies = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
     one_of(pod, "spec.dnsPolicy", &policies, &mut causes);
+    let selector = pod.map("spec.nodeSelector");
+    causes.extend(validation::labels(selector, "spec.nodeSelector"));
     for path in [
         "spec.serviceAccountName",
         "spec.nodeName",

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// `text` as Go's `strconv.Quote` writes it.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
@@ -29,7 +29,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// `%q` of a slice: quoted, between brackets, with spaces between.
-pub(super) fn quoted_list<T: AsRef<str>>(items: &[T]) -> String {
+pub(crate) fn quoted_list<T: AsRef<str>>(items: &[T]) -> String {
     let items: Vec<String> = items.iter().map(|item| quoted(item.as_ref())).collect();
     format!("[{}]", items.join(" "))
 }
