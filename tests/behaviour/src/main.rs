@@ -13,6 +13,10 @@ use inpod_behaviour::report::{self, Row};
 use inpod_behaviour::{Case, Failure, Protocol, Session, Target, cases};
 use inpod_real::Instance;
 
+/// How many generated sequences a whole run has.
+const SEQUENCES: u64 = 500;
+/// The seed of a whole run, always the same: that a change parts the servers is to be the change's doing.
+const SEED: u64 = 1;
 /// How many cases run at once; most of their time they wait.
 const AT_ONCE: usize = 6;
 
@@ -30,7 +34,7 @@ struct Arguments {
     /// Accepts the differences that are left, for this reason.
     #[arg(long, value_name = "REASON")]
     accept: Option<String>,
-    /// Runs this many generated sequences of requests instead of cases.
+    /// Runs this many generated sequences of requests, of a new seed each time, instead of cases and 500 of the same seed.
     #[arg(long, value_name = "N", conflicts_with = "filter")]
     sequences: Option<u64>,
     /// The seed of the first generated sequence; the next one's is one more.
@@ -70,7 +74,8 @@ async fn run(arguments: &Arguments) -> Result<bool, Failure> {
     };
     let real = Arc::new(Target::real(&kubeconfig, Protocol::Http2)?);
     if let Some(sequences) = arguments.sequences {
-        return generate(sequences, arguments.seed, real).await;
+        let seed = arguments.seed.unwrap_or_else(generated::seed);
+        return generate(sequences, seed, real).await;
     }
 
     let filter = arguments.filter.as_deref().unwrap_or("");
@@ -114,15 +119,15 @@ async fn run(arguments: &Arguments) -> Result<bool, Failure> {
     }
     if filter.is_empty() {
         good &= ratchet(&rows, arguments.record)?;
+        good &= generate(SEQUENCES, SEED, real).await?;
     }
     say(&report::summary(&rows));
     Ok(good)
 }
 
 /// Runs generated sequences, and says where the servers part.
-async fn generate(sequences: u64, seed: Option<u64>, real: Arc<Target>) -> Result<bool, Failure> {
+async fn generate(sequences: u64, seed: u64, real: Arc<Target>) -> Result<bool, Failure> {
     let embedded = Arc::new(Target::embedded(Protocol::Http2).await?);
-    let seed = seed.unwrap_or_else(generated::seed);
     let parted = generated::run(real, embedded, sequences, seed).await;
     for one in &parted {
         say(&one.to_string());

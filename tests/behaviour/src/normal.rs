@@ -73,9 +73,13 @@ impl Known {
 
     fn learn_name(&mut self, metadata: &Map<String, Value>) {
         let text = |key| metadata.get(key).and_then(Value::as_str);
-        let (Some(prefix), Some(name)) = (text("generateName"), text("name")) else {
-            return;
-        };
+        if let (Some(prefix), Some(name)) = (text("generateName"), text("name")) {
+            self.learn_generated(prefix, name);
+        }
+    }
+
+    /// Takes `name` for generated, where it begins as it was to.
+    pub(crate) fn learn_generated(&mut self, prefix: &str, name: &str) {
         if name.starts_with(prefix) && !self.hidden.iter().any(|(other, _)| other == name) {
             self.generated += 1;
             self.hide(name, &format!("{prefix}‹{}›", self.generated));
@@ -143,14 +147,17 @@ struct Pass {
 static UID: LazyLock<Regex> =
     regex!(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}");
 static TIME: LazyLock<Regex> = regex!(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z");
-/// Go's first moment: what a time is that was never set.
-const NO_TIME: &str = "0001-01-01T00:00:00Z";
+/// What is told of times before is no server's clock: Go's first moment, which stands for a time that was never set, and what cases
+/// send.
+const OWN_TIMES: &str = "2021";
 static CERTIFICATE: LazyLock<Regex> =
     regex!(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\n]*-----END CERTIFICATE-----");
 /// Where messages and queries name a resourceVersion.
 static VERSION: LazyLock<Regex> = regex!(
     r"(?P<before>(?i:resource ?version)[^0-9]{0,24}|current: |precondition: |meta: )(?P<number>\d+)(?P<newest> \(\d+\))?"
 );
+/// The place of the table of Go types that a message is about, which is another with each way of building Kubernetes.
+static SCHEME: LazyLock<Regex> = regex!(r#"in scheme "[^"]*""#);
 static VOLUME: LazyLock<Regex> = regex!(r"^kube-api-access-[a-z0-9]{5}$");
 
 /// Where a value stands, as far as it decides whose resourceVersion one is.
@@ -265,15 +272,16 @@ impl Pass {
             format!("‹uid-{}›", index + 1)
         });
         let text = TIME.replace_all(&text, |found: &Captures<'_>| {
-            if &found[0] == NO_TIME {
-                return NO_TIME;
+            if &found[0] < OWN_TIMES {
+                return found[0].to_owned();
             }
             self.times.push(seconds(&found[0]));
             match found.get(1) {
-                None => "‹time›",
-                Some(_) => "‹microtime›",
+                None => "‹time›".to_owned(),
+                Some(_) => "‹microtime›".to_owned(),
             }
         });
+        let text = SCHEME.replace_all(&text, "in scheme ‹place›");
         VERSION
             .replace_all(&text, |found: &Captures<'_>| {
                 let before = &found["before"];

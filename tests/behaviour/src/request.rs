@@ -68,6 +68,17 @@ pub fn patch(path: impl Into<String>, kind: &str, body: &Value) -> Request {
 }
 
 impl Request {
+    /// What the server is asked to begin a generated name with.
+    pub(crate) fn generate_name(&self) -> Option<String> {
+        let object: Value = serde_json::from_slice(&self.body).ok()?;
+        Some(
+            object
+                .pointer("/metadata/generateName")?
+                .as_str()?
+                .to_owned(),
+        )
+    }
+
     /// With any method.
     pub fn new(method: Method, path: impl Into<String>) -> Self {
         Self {

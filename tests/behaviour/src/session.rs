@@ -92,6 +92,14 @@ impl Session {
         )))
     }
 
+    /// Sends a request of which only what the case observes is compared; whatever the answer.
+    ///
+    /// # Errors
+    /// Where there is no response.
+    pub async fn ask_aside(&mut self, request: Request) -> Result<Answer, Failure> {
+        self.ask(&request).await
+    }
+
     /// Sends a request until its answer is `good`, and keeps that one exchange: what a controller does takes its time.
     ///
     /// # Errors
@@ -261,6 +269,10 @@ impl Session {
     }
 
     fn keep(&mut self, request: &Request, answer: &Answer) {
+        // A refused object is not shown; the name that was generated for it is.
+        if let (Some(prefix), Ok(name)) = (request.generate_name(), answer.text("/details/name")) {
+            self.known.learn_generated(&prefix, &name);
+        }
         let status = StatusCode::from_u16(answer.status).unwrap_or_default();
         let mut step = self.step(request, status, &answer.headers);
         if answer.body.is_object() || answer.body.is_array() {
@@ -321,16 +333,21 @@ impl Session {
 }
 
 fn answer(status: StatusCode, headers: HeaderMap, raw: Bytes) -> Answer {
-    let json = headers
+    let content_type = headers
         .get("content-type")
-        .is_some_and(|value| value.as_bytes().starts_with(b"application/"));
-    let body = json
-        .then(|| serde_json::from_slice(&raw).ok())
-        .flatten()
-        .unwrap_or_else(|| match std::str::from_utf8(&raw) {
-            Ok(text) => text.into(),
-            Err(_) => json!({"base64": BASE64_STANDARD.encode(&raw)}),
-        });
+        .map_or(&b""[..], |v| v.as_bytes());
+    // YAML is compared as what it says: of how it is written there are many ways.
+    let said = if content_type.starts_with(b"application/yaml") {
+        serde_saphyr::from_slice(&raw).ok()
+    } else if content_type.starts_with(b"application/") {
+        serde_json::from_slice(&raw).ok()
+    } else {
+        None
+    };
+    let body = said.unwrap_or_else(|| match std::str::from_utf8(&raw) {
+        Ok(text) => text.into(),
+        Err(_) => json!({"base64": BASE64_STANDARD.encode(&raw)}),
+    });
     Answer {
         status: status.as_u16(),
         headers,
@@ -341,6 +358,10 @@ fn answer(status: StatusCode, headers: HeaderMap, raw: Bytes) -> Answer {
 
 /// How the JSON was laid out.
 fn form(answer: &Answer) -> &'static str {
+    let content_type = answer.header("content-type").unwrap_or_default();
+    if content_type.starts_with("application/yaml") {
+        return "YAML";
+    }
     let compact = answer.body.to_string();
     let indented = serde_json::to_string_pretty(&answer.body).unwrap_or_default();
     // Go escapes these three in strings, and an indented empty list or map is no different from a compact one.
@@ -365,7 +386,8 @@ fn unique() -> String {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    let mut number = now.as_secs() * 1000 + COUNT.fetch_add(1, Ordering::Relaxed);
+    let now = u64::try_from(now.as_millis()).unwrap_or_default();
+    let mut number = now + COUNT.fetch_add(1, Ordering::Relaxed);
     let mut name = [b'2'; 9];
     for place in name.iter_mut().rev() {
         let digit = usize::try_from(number % ALPHABET.len() as u64).unwrap_or_default();

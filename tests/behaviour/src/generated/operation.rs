@@ -84,10 +84,11 @@ pub(super) enum Version {
     Nonsense,
 }
 
-/// How a patch is written. Strategic merge patches belong here once the embedded server has them.
+/// How a patch is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     Merge,
+    Strategic,
     Json,
     /// Each value is tested for before it is set, which fails unless it was that before.
     JsonTest,
@@ -240,7 +241,7 @@ fn version() -> impl Strategy<Value = Version> {
 }
 
 fn form() -> impl Strategy<Value = Form> {
-    prop_oneof![3 => Just(Form::Merge), 3 => Just(Form::Json), 1 => Just(Form::JsonTest)]
+    prop_oneof![2 => Just(Form::Merge), 2 => Just(Form::Strategic), 3 => Just(Form::Json), 1 => Just(Form::JsonTest)]
 }
 
 fn deletion() -> impl Strategy<Value = Deletion> {

@@ -20,7 +20,7 @@ pub(super) fn cases() -> impl Iterator<Item = &'static Case> {
 }
 
 /// Shows the address that `/api` tells as the server's: a real one does not tell where it listens.
-async fn hide_address(s: &mut Session) -> Result<(), Failure> {
+pub(super) async fn hide_address(s: &mut Session) -> Result<(), Failure> {
     let core = s.set_up(get("/api")).await?;
     let address = core.text("/serverAddressByClientCIDRs/0/serverAddress")?;
     s.hide(&address, "‹address›");
