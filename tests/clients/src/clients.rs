@@ -30,6 +30,10 @@ pub const CLIENTS: &[Client] = &[
         prepare: python,
     },
     Client {
+        name: "lightkube",
+        prepare: lightkube,
+    },
+    Client {
         name: "javascript",
         prepare: javascript,
     },
@@ -101,9 +105,18 @@ fn client_go(cache: &Cache) -> Result<Vec<Program>, Error> {
 }
 
 fn python(cache: &Cache) -> Result<Vec<Program>, Error> {
-    let source = folder().join("python");
+    in_python(cache, "python")
+}
+
+fn lightkube(cache: &Cache) -> Result<Vec<Program>, Error> {
+    in_python(cache, "lightkube")
+}
+
+/// The program `main.py` of a folder, with what its `requirements.txt` names.
+fn in_python(cache: &Cache, name: &str) -> Result<Vec<Program>, Error> {
+    let source = folder().join(name);
     let requirements = source.join("requirements.txt");
-    let built = cache.once("python", std::slice::from_ref(&requirements), |folder| {
+    let built = cache.once(name, std::slice::from_ref(&requirements), |folder| {
         let mut python = tool::tool("python3", "python3 python3-venv")?;
         tool::build(python.args(["-m", "venv"]).arg(folder))?;
         let mut pip = tool::mortal("TERM", folder.join("bin/pip"));
