@@ -54,8 +54,8 @@ fn main() {
         ),
         case(
             "waits",
-            "kubectl create configmap c && (sleep 0.3; kubectl delete configmap c) & \
-             kubectl wait --for=create configmap/c --timeout=20s && kubectl wait --for=delete configmap/c --timeout=20s; wait",
+            "kubectl wait --for=create configmap/c --timeout=20s & waits=$!; kubectl create configmap c && wait $waits || exit 1; \
+             kubectl wait --for=delete configmap/c --timeout=20s & waits=$!; kubectl delete configmap c && wait $waits",
             &["condition met", "configmap \"c\" deleted"],
         ),
         case(
