@@ -1,6 +1,8 @@
 //! JSON patches (RFC 6902) as the real server applies them, which takes more than the RFC does: an index may count from the
 //! end, and what is replaced in an object need not be there.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use crate::Status;
@@ -17,10 +19,9 @@ const MAX_DEPTH: usize = 100;
 const MEMBERS: [&str; 4] = ["op", "path", "from", "value"];
 
 /// A patch that was read.
-#[derive(Debug)]
 pub(super) struct Operations<'a>(Vec<Operation<'a>>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Operation<'a> {
     op: &'a str,
     path: Option<&'a str>,
@@ -85,20 +86,23 @@ impl<'a> Operations<'a> {
         Ok(Self(read))
     }
 
-    /// Applies all, in order. Objects on the way to what changes come in order of the alphabet, as Go writes maps: messages show
-    /// it.
+    /// Applies all, in order. Objects on the way to what changes come in order of the alphabet then, as Go writes maps: messages
+    /// show it.
     ///
     /// # Errors
     /// The operation that does not fit, and why.
     pub(super) fn apply(&self, document: &mut Value) -> Result<(), String> {
         let mut copied = 0;
-        if let Value::Object(fields) = document {
-            fields.sort_keys();
-        }
         for operation in &self.0 {
             operation
                 .apply(document, &mut copied)
-                .map_err(|why| format!("{operation:?}: {why}"))?;
+                .map_err(|why| operation.refused(why))?;
+        }
+        let mut sorted = HashSet::new();
+        for operation in &self.0 {
+            for path in [operation.path, operation.from].into_iter().flatten() {
+                sort_on_the_way(document, path, &mut sorted);
+            }
         }
         Ok(())
     }
@@ -107,6 +111,12 @@ impl<'a> Operations<'a> {
 const MISSING: &str = "there is no such place";
 
 impl Operation<'_> {
+    /// Without the value, which may be a secret.
+    fn refused(&self, why: &str) -> String {
+        let path = self.path.unwrap_or_default();
+        format!("{} {path:?}: {why}", self.op)
+    }
+
     /// `copied` counts the bytes that were copied so far, because copies of copies grow without bound.
     fn apply(&self, document: &mut Value, copied: &mut usize) -> Result<(), &'static str> {
         let path = self.path.ok_or("it has no path")?;
@@ -195,14 +205,43 @@ fn find<'a>(document: &'a mut Value, path: &str) -> Option<(Container<'a>, Strin
             }
             _ => return None,
         };
-        if let Value::Object(fields) = at {
-            fields.sort_keys();
-        }
     }
     match at {
         Value::Object(fields) => Some((Container::Object(fields), key)),
         Value::Array(items) => Some((Container::Array(items), key)),
         _ => None,
+    }
+}
+
+/// Sorts the objects that lead to `path`, each once: `sorted` are the paths of those that are.
+fn sort_on_the_way<'a>(document: &mut Value, path: &'a str, sorted: &mut HashSet<&'a str>) {
+    let mut at = document;
+    let mut end = 0;
+    loop {
+        if let Value::Object(fields) = &mut *at
+            && sorted.insert(&path[..end])
+        {
+            fields.sort_keys();
+        }
+        let rest = path.get(end + 1..).unwrap_or_default();
+        // The last segment names the value, which is as it came.
+        let Some(length) = rest.find('/') else {
+            return;
+        };
+        let segment = rest[..length].replace("~1", "/").replace("~0", "~");
+        let next = match at {
+            Value::Object(fields) => fields.get_mut(&segment),
+            Value::Array(items) => match index(&segment, items.len()) {
+                Ok(index) => items.get_mut(index),
+                Err(_) => None,
+            },
+            _ => None,
+        };
+        let Some(next) = next else {
+            return;
+        };
+        at = next;
+        end += 1 + length;
     }
 }
 
@@ -224,7 +263,6 @@ fn add(document: &mut Value, path: &str, value: Value) -> Result<(), &'static st
     match container {
         Container::Object(fields) => {
             fields.insert(key, value);
-            fields.sort_keys();
         }
         Container::Array(items) if key == "-" => items.push(value),
         Container::Array(items) => {
@@ -241,7 +279,7 @@ fn add(document: &mut Value, path: &str, value: Value) -> Result<(), &'static st
 fn remove(document: &mut Value, path: &str) -> Result<Value, &'static str> {
     let (container, key) = find(document, path).ok_or(MISSING)?;
     match container {
-        Container::Object(fields) => fields.shift_remove(&key).ok_or(MISSING),
+        Container::Object(fields) => fields.swap_remove(&key).ok_or(MISSING),
         Container::Array(items) => {
             let at = index(&key, items.len())?;
             if at >= items.len() {
@@ -304,6 +342,17 @@ mod tests {
         assert_eq!(
             after,
             json!({"a": [1, 2, 3], "b": [2], "c/d": 1, "none": "is taken"})
+        );
+    }
+
+    #[test]
+    fn what_was_on_the_way_is_sorted_and_nothing_else() {
+        let document = json!({"z": {"b": 1, "a": {"d": 1, "c": 2}}, "y": {"f": 1, "e": 2}});
+        let patch = json!([{"op": "add", "path": "/z/a", "value": {"h": 1, "g": 2}}]);
+        let after = apply(document, &patch).expect("it fits");
+        assert_eq!(
+            after.to_string(),
+            r#"{"y":{"f":1,"e":2},"z":{"a":{"h":1,"g":2},"b":1}}"#
         );
     }
 
