@@ -188,6 +188,8 @@ async fn a_patch_of_the_status(s: &mut Session) -> Outcome {
     });
     s.send(patch(format!("{pods}/p/status"), "merge", &change))
         .await?;
+    // Owners are told in the order of their seconds.
+    s.let_time_pass().await;
     s.send(patch(format!("{pods}/p"), "merge", &change)).await?;
     let operations = json!([{"op": "add", "path": "/status/message", "value": "m"}]);
     s.send(patch(format!("{pods}/p/status"), "json", &operations))
