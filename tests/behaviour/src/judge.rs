@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use crate::accepted::{Accepted, Judgement};
-use crate::compare::{TRIES, compare, only_times};
+use crate::compare::{TRIES, compare, only_seconds};
 use crate::recording::Recording;
 use crate::{Case, Failure, Protocol, Session, Target};
 
@@ -19,7 +19,7 @@ pub async fn against_recording(case: &Case, protocol: Protocol) -> Result<Judgem
         let target = Arc::new(Target::embedded(protocol).await?);
         let seen = Session::record(case, target).await;
         judgement = accepted.judge(case.name, compare(&recording, &seen));
-        if !only_times(&judgement.left) {
+        if !only_seconds(&judgement.left) {
             break;
         }
     }

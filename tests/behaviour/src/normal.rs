@@ -80,7 +80,9 @@ impl Known {
 
     /// Takes `name` for generated, where it begins as it was to.
     pub(crate) fn learn_generated(&mut self, prefix: &str, name: &str) {
-        if name.starts_with(prefix) && !self.hidden.iter().any(|(other, _)| other == name) {
+        let longer = name.len() > prefix.len();
+        if longer && name.starts_with(prefix) && !self.hidden.iter().any(|(other, _)| other == name)
+        {
             self.generated += 1;
             self.hide(name, &format!("{prefix}‹{}›", self.generated));
         }

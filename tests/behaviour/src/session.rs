@@ -109,11 +109,24 @@ impl Session {
         request: Request,
         good: impl Fn(&Answer) -> bool,
     ) -> Result<Answer, Failure> {
+        let answer = self.eventually_aside(&request, good).await?;
+        self.keep(&request, &answer);
+        Ok(answer)
+    }
+
+    /// As [`Session::eventually`], without keeping the exchange.
+    ///
+    /// # Errors
+    /// As [`Session::eventually`].
+    pub async fn eventually_aside(
+        &mut self,
+        request: &Request,
+        good: impl Fn(&Answer) -> bool,
+    ) -> Result<Answer, Failure> {
         let start = Instant::now();
         loop {
-            let answer = self.ask(&request).await?;
+            let answer = self.ask(request).await?;
             if good(&answer) {
-                self.keep(&request, &answer);
                 return Ok(answer);
             }
             if start.elapsed() > PATIENCE {

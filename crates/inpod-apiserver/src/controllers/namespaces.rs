@@ -85,14 +85,17 @@ impl Namespaces {
             return self.publisher.create(&collection, &map).await;
         };
         let mut value = current.value();
-        let description = &value["metadata"]["annotations"]["kubernetes.io/description"];
-        if value.get("data") == map.get("data") && description == ROOT_CA_DESCRIPTION {
+        let annotations = &value["metadata"]["annotations"];
+        let description = annotations["kubernetes.io/description"].as_str();
+        // Another description is somebody's own.
+        let described = description.is_some_and(|text| !text.is_empty());
+        if value.get("data") == map.get("data") && described {
             return Ok(());
         }
         value["metadata"]["annotations"]["kubernetes.io/description"] = ROOT_CA_DESCRIPTION.into();
-        map["metadata"] = value["metadata"].take();
+        value.put("data", map["data"].take());
         self.publisher
-            .replace(&format!("{collection}/{ROOT_CA}"), &map)
+            .replace(&format!("{collection}/{ROOT_CA}"), &Value::Object(value))
             .await
     }
 
@@ -109,7 +112,7 @@ impl Namespaces {
             let left = self.clear(resource, name).await?;
             if !left.is_empty() {
                 // Of what comes after the Pods, nothing is known yet.
-                self.tell(name, &Remaining::default()).await?;
+                self.tell(name, &Remaining::default()).await;
                 return Ok(Progress::Waiting);
             }
         }
@@ -121,7 +124,7 @@ impl Namespaces {
                 done = false;
             }
         }
-        self.tell(name, &remaining).await?;
+        self.tell(name, &remaining).await;
         if !done {
             return Ok(Progress::Waiting);
         }
@@ -146,20 +149,22 @@ impl Namespaces {
         Ok(Progress::Done)
     }
 
-    /// Writes into the namespace's status what it waits for, where that is new.
-    async fn tell(&self, name: &str, remaining: &Remaining) -> Result<(), Refused> {
+    /// Writes into the namespace's status what it waits for, where that is new. The deletion goes on without, too.
+    async fn tell(&self, name: &str, remaining: &Remaining) {
         let Some(namespace) = self.core.store.get("", "namespaces", "", name) else {
-            return Ok(());
+            return;
         };
         let mut value = namespace.value();
         let old = value.list("status.conditions");
         let now = self.core.source.timestamp();
         let Some(conditions) = remaining.conditions(old, &now) else {
-            return Ok(());
+            return;
         };
         value.put("status.conditions", conditions);
         let path = format!("/api/v1/namespaces/{name}/status");
-        self.cleaner.replace(&path, &Value::Object(value)).await
+        if let Err(refused) = self.cleaner.replace(&path, &Value::Object(value)).await {
+            tracing::warn!(%refused, "a namespace's status could not be written");
+        }
     }
 
     /// Deletes the objects of one resource, and answers those that are still there.

@@ -60,14 +60,25 @@ pub(crate) struct Context<'a> {
     pub(crate) warnings: &'a Warnings,
 }
 
-/// What clients are told in `Warning` headers, each once.
+/// What clients are told in `Warning` headers, each once, and no more than fits into the headers of an answer.
 #[derive(Debug, Default)]
 pub(crate) struct Warnings(Mutex<Vec<String>>);
+
+/// The most characters of all warnings together, and of one that would be more: kube-apiserver's.
+const MOST_WARNED: usize = 4096;
+const MOST_OF_A_LONG_ONE: usize = 256;
 
 impl Warnings {
     pub(crate) fn add(&self, warning: String) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !all.contains(&warning) {
+        let length = |text: &str| text.chars().count();
+        let told: usize = all.iter().map(|told| length(told)).sum();
+        if told >= MOST_WARNED || all.contains(&warning) {
+            return;
+        }
+        if told + length(&warning) > MOST_WARNED {
+            all.push(warning.chars().take(MOST_OF_A_LONG_ONE).collect());
+        } else {
             all.push(warning);
         }
     }

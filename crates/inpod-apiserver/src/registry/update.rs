@@ -51,8 +51,7 @@ pub(super) fn change(
     mut change: impl FnMut(&Json) -> Result<Json, Status>,
 ) -> Result<Answer, Status> {
     for _ in 0..ATTEMPTS {
-        let current = current(cx)
-            .ok_or_else(|| Status::not_found(cx.resource.group, cx.resource.name, &cx.info.name))?;
+        let current = find(cx)?;
         let old = current.value();
         let new = change(&old)?;
         match attempt(cx, &current, &old, new) {
@@ -117,8 +116,10 @@ fn attempt(
         let (group, kind) = (cx.resource.group, cx.resource.kind);
         return Err(Status::invalid(group, kind, &current.name, causes).into());
     }
-    for warning in strategy.warnings(&new) {
-        cx.warnings.add(warning);
+    if cx.subresource.is_none() {
+        for warning in strategy.warnings(&new) {
+            cx.warnings.add(warning);
+        }
     }
 
     let object = Object::new(&new, strategy.fields(&new));
@@ -172,6 +173,14 @@ fn current(cx: &Context<'_>) -> Option<Arc<Object>> {
     let (group, resource) = cx.resource.storage;
     let namespace = namespace(cx).unwrap_or_default();
     cx.core.store.get(group, resource, namespace, &cx.info.name)
+}
+
+/// The object that the request names.
+///
+/// # Errors
+/// 404 where there is none.
+pub(super) fn find(cx: &Context<'_>) -> Result<Arc<Object>, Status> {
+    current(cx).ok_or_else(|| Status::not_found(cx.resource.group, cx.resource.name, &cx.info.name))
 }
 
 pub(super) fn conflict(cx: &Context<'_>, why: &str) -> Status {
@@ -229,7 +238,7 @@ fn check_revision(cx: &Context<'_>, current: &Object, new: &Json) -> Result<(), 
     if breaks::is_on(Break::LostUpdate) {
         return Ok(());
     }
-    if matches!(version, "" | "0") {
+    if version.is_empty() || revision(version)? == 0 {
         if strategy(cx.resource).unconditional_update() {
             return Ok(());
         }
@@ -251,8 +260,9 @@ fn check_revision(cx: &Context<'_>, current: &Object, new: &Json) -> Result<(), 
 /// # Errors
 /// 500 where it names none, as on the real server, which finds out only in its storage.
 fn revision(version: &str) -> Result<u64, Status> {
-    version.parse().map_err(|_| {
-        let digits = version.bytes().all(|byte| byte.is_ascii_digit());
+    let digits = version.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.then(|| version.parse().ok()).flatten();
+    number.ok_or_else(|| {
         let why = if digits {
             "value out of range"
         } else {

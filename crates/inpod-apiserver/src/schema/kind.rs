@@ -7,6 +7,7 @@ use super::lookup::type_of;
 use super::tables::kinds::KINDS;
 use super::types::GoType;
 use crate::Status;
+use crate::quote::quoted;
 
 /// A type of the tables: a struct of `k8s.io/api` or `apimachinery`.
 #[derive(Clone, Copy)]
@@ -99,7 +100,9 @@ pub(crate) fn internal_package(group: &str) -> &str {
 /// Go's sentence about a kind that there is not.
 pub(crate) fn not_registered(kind: &str, api_version: &str) -> String {
     format!(
-        "no kind {kind:?} is registered for version {api_version:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\""
+        "no kind {} is registered for version {} in scheme \"pkg/api/legacyscheme/scheme.go:30\"",
+        quoted(kind),
+        quoted(api_version)
     )
 }
 

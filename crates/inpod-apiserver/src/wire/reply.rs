@@ -98,7 +98,7 @@ pub(super) fn warn(response: &mut Response, warnings: Vec<String>) {
     for warning in warnings {
         // RFC 7234, 5.5: code, agent (none), and the text as a quoted string.
         let text = warning.replace('\\', "\\\\").replace('"', "\\\"");
-        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{text}\"")) {
+        if let Ok(value) = HeaderValue::from_bytes(format!("299 - \"{text}\"").as_bytes()) {
             response.headers_mut().append(WARNING, value);
         }
     }

@@ -250,12 +250,15 @@ async fn services_are_checked(s: &mut Session) -> Outcome {
         json!({"clusterIP": "None", "ports": [{"port": 80, "targetPort": "not_a_port"}]}),
         json!({"clusterIP": "nowhere", "ports": [{"port": 80}]}),
         json!({"clusterIP": "192.0.2.1", "ports": [{"port": 80}]}),
+        json!({"clusterIP": "2001:db8::1", "ports": [{"port": 80}]}),
+        json!({"clusterIP": "None", "selector": {"a": "1"}, "ipFamilyPolicy": "RequireDualStack"}),
         json!({"type": "Strange", "ports": [{"port": 80}]}),
         json!({"type": "ExternalName"}),
         json!({"type": "ExternalName", "externalName": "not_a_name"}),
         json!({"clusterIP": "None", "selector": {"a b": "c"}, "ports": [{"port": 80}]}),
         json!({"clusterIP": "None", "sessionAffinity": "Some", "ports": [{"port": 80}]}),
         json!({"clusterIP": "None", "externalIPs": ["127.0.0.1"], "ports": [{"port": 80}]}),
+        json!({"clusterIP": "None", "externalIPs": ["::ffff:127.0.0.1"], "ports": [{"port": 80}]}),
     ] {
         let body = json!({"metadata": {"name": "a"}, "spec": spec});
         s.send(post(&services, &body)).await?;

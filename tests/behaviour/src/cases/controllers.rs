@@ -121,11 +121,12 @@ async fn a_namespace_waits_for_finalizers(s: &mut Session) -> Outcome {
         let mut all = conditions.as_array().into_iter().flatten();
         all.any(|c| c["type"] == "NamespaceFinalizersRemaining" && c["status"] == "True")
     };
-    let mut conditions = Value::Null;
-    while !remains(&conditions) {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        conditions = s.ask_aside(get(&ns)).await?.at("/status/conditions");
-    }
+    let waits = s
+        .eventually_aside(&get(&ns), |answer| {
+            remains(&answer.at("/status/conditions"))
+        })
+        .await?;
+    let conditions = waits.at("/status/conditions");
     // A real controller looks again only after some seconds.
     for condition in conditions.as_array().into_iter().flatten() {
         for part in ["type", "status", "reason", "message"] {

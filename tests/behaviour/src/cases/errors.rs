@@ -278,6 +278,14 @@ async fn objects_that_are_not_there(s: &mut Session) -> Outcome {
     }
     let one = format!("/api/v1/namespaces/{ns}/configmaps/none");
     s.send(put(&one, &named("none"))).await?;
+    for (kind, body) in [
+        ("merge", json!([])),
+        ("merge", json!(null)),
+        ("json", json!({})),
+        ("strategic-merge", json!([])),
+    ] {
+        s.send(patch(&one, kind, &body)).await?;
+    }
     Ok(())
 }
 
@@ -346,6 +354,7 @@ async fn an_update_of_another_uid(s: &mut Session) -> Outcome {
     let services = format!("/api/v1/namespaces/{ns}/services");
     let object = json!({"metadata": {"name": "a", "uid": "other"}});
     s.send(put(format!("{leases}/a"), &object)).await?;
+    s.send(put(format!("{all}/a"), &object)).await?;
     s.set_up(post(&all, &named("a"))).await?;
     s.send(put(format!("{all}/a"), &object)).await?;
     s.send(patch(format!("{all}/a"), "merge", &object)).await?;

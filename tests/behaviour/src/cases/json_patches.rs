@@ -10,6 +10,7 @@ case_list!["patches":
     json_patches_that_do_not_fit,
     json_patches_that_are_none,
     a_json_patch_tests_before_it_changes,
+    a_json_patch_tests_text_that_is_escaped,
     merge_patches_replace_and_remove,
     merge_patches_that_are_none,
     a_patch_of_what_the_server_keeps,
@@ -115,6 +116,22 @@ async fn a_json_patch_tests_before_it_changes(s: &mut Session) -> Outcome {
     Ok(())
 }
 
+/// Go compares the bytes of what is tested, and escapes `<` in its own.
+async fn a_json_patch_tests_text_that_is_escaped(s: &mut Session) -> Outcome {
+    let one = config_map(s).await?;
+    let set = json!([{"op": "add", "path": "/data/k", "value": "<v>"}]);
+    s.set_up(patch(&one, "json", &set)).await?;
+    for body in [
+        r#"[{"op": "test", "path": "/data/k", "value": "<v>"}]"#,
+        r#"[{"op": "test", "path": "/data/k", "value": "\u003cv\u003e"}]"#,
+    ] {
+        let request = Request::new(Method::PATCH, &one).body("application/json-patch+json", body);
+        let answer = s.ask_aside(request).await?;
+        s.observe("status", answer.status);
+    }
+    Ok(())
+}
+
 async fn merge_patches_replace_and_remove(s: &mut Session) -> Outcome {
     let one = config_map(s).await?;
     for body in [
@@ -164,6 +181,8 @@ async fn a_patch_of_what_the_server_keeps(s: &mut Session) -> Outcome {
         json!({"deletionTimestamp": "2020-01-01T00:00:00Z"}),
         json!({"resourceVersion": null}),
         json!({"resourceVersion": "nonsense"}),
+        json!({"resourceVersion": "+1"}),
+        json!({"resourceVersion": "00"}),
         json!({"generation": 7}),
         json!({"selfLink": "/somewhere"}),
         json!({"name": null}),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{Failure, Outcome, Session, case_list, get, post};
+use crate::{Answer, Failure, Outcome, Session, case_list, get, post};
 
 case_list!["roles":
     the_default_cluster_roles,
@@ -197,22 +197,18 @@ async fn a_role_is_gathered_from_others(s: &mut Session) -> Outcome {
         s.clean_up_later(format!("{RBAC}/clusterroles/{part}"));
     }
     let request = get(format!("{RBAC}/clusterroles/{whole}"));
-    loop {
-        let role = s.ask_aside(request.clone()).await?;
-        let rules = role.at("/rules");
-        let mut resources: Vec<String> = rules
+    let both = |role: &Answer| {
+        role.at("/rules")
             .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|rule| Some(rule["resources"][0].as_str()?.to_owned()))
-            .collect();
-        if resources.len() == 2 {
-            resources.sort();
-            s.observe("gathered", resources);
-            return Ok(());
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+            .is_some_and(|rules| rules.len() == 2)
+    };
+    let role = s.eventually_aside(&request, both).await?;
+    let rules = role.at("/rules");
+    let rules = rules.as_array().into_iter().flatten();
+    let mut resources: Vec<Value> = rules.map(|rule| rule["resources"][0].clone()).collect();
+    resources.sort_by_key(ToString::to_string);
+    s.observe("gathered", resources);
+    Ok(())
 }
 
 async fn roles_and_bindings_are_checked(s: &mut Session) -> Outcome {

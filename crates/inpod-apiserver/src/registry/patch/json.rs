@@ -1,8 +1,6 @@
 //! JSON patches (RFC 6902) as the real server applies them, which takes more than the RFC does: an index may count from the
 //! end, and what is replaced in an object need not be there.
 
-use std::collections::HashSet;
-
 use serde_json::{Map, Value};
 
 use crate::Status;
@@ -13,8 +11,10 @@ use crate::status::Reason;
 const MAX_OPERATIONS: usize = 10_000;
 /// The most bytes that the `copy` operations of one patch may add together.
 const MAX_COPIED: usize = 3 << 20;
-/// The deepest that an object may be nested; what is deeper could not be read back.
+/// The deepest that a patch may nest an object: patches of patches are not to outgrow what can be read back.
 const MAX_DEPTH: usize = 100;
+/// The most unknown fields that are named.
+const MOST_STRICT: usize = 100;
 /// The members of an operation.
 const MEMBERS: [&str; 4] = ["op", "path", "from", "value"];
 
@@ -67,6 +67,8 @@ impl<'a> Operations<'a> {
                 other => return Err(refuse(other, "value of type handlers.jsonPatchOp")),
             };
             let unknown = fields.keys().filter(|key| !MEMBERS.contains(&key.as_str()));
+            let room = MOST_STRICT.saturating_sub(strict.len());
+            let unknown = unknown.take(room);
             strict.extend(unknown.map(|key| format!("json patch unknown field \"[{i}].{key}\"")));
             let text = |name: &str| match fields.get(name) {
                 None | Some(Value::Null) => Ok(None),
@@ -98,10 +100,9 @@ impl<'a> Operations<'a> {
                 .apply(document, &mut copied)
                 .map_err(|why| operation.refused(why))?;
         }
-        let mut sorted = HashSet::new();
         for operation in &self.0 {
             for path in [operation.path, operation.from].into_iter().flatten() {
-                sort_on_the_way(document, path, &mut sorted);
+                sort_on_the_way(document, path);
             }
         }
         Ok(())
@@ -171,14 +172,17 @@ impl Operation<'_> {
         } else {
             get(document, path)?
         };
-        let is = |value: Option<&Value>| value.filter(|value| !value.is_null()).cloned();
         // What is not there equals null.
-        if is(found) == is(self.value) {
+        if not_null(found) == not_null(self.value) {
             Ok(())
         } else {
             Err("the value is another one")
         }
     }
+}
+
+fn not_null(value: Option<&Value>) -> Option<&Value> {
+    value.filter(|value| !value.is_null())
 }
 
 /// What a value is added to, removed from or read in.
@@ -189,22 +193,11 @@ enum Container<'a> {
 
 /// What holds the value at `path`, and the value's key there.
 fn find<'a>(document: &'a mut Value, path: &str) -> Option<(Container<'a>, String)> {
-    let mut segments: Vec<String> = path
-        .split('/')
-        .skip(1)
-        .map(|segment| segment.replace("~1", "/").replace("~0", "~"))
-        .collect();
+    let mut segments = segments(path);
     let key = segments.pop()?;
     let mut at = document;
     for segment in segments {
-        at = match at {
-            Value::Object(fields) => fields.get_mut(&segment)?,
-            Value::Array(items) => {
-                let at = index(&segment, items.len()).ok()?;
-                items.get_mut(at)?
-            }
-            _ => return None,
-        };
+        at = step(at, &segment)?;
     }
     match at {
         Value::Object(fields) => Some((Container::Object(fields), key)),
@@ -213,35 +206,46 @@ fn find<'a>(document: &'a mut Value, path: &str) -> Option<(Container<'a>, Strin
     }
 }
 
-/// Sorts the objects that lead to `path`, each once: `sorted` are the paths of those that are.
-fn sort_on_the_way<'a>(document: &mut Value, path: &'a str, sorted: &mut HashSet<&'a str>) {
+/// Sorts the objects that lead to `path`.
+fn sort_on_the_way(document: &mut Value, path: &str) {
     let mut at = document;
-    let mut end = 0;
-    loop {
-        if let Value::Object(fields) = &mut *at
-            && sorted.insert(&path[..end])
-        {
-            fields.sort_keys();
+    let mut segments = segments(path);
+    // The last one names the value, which is as it came.
+    segments.pop();
+    for segment in segments {
+        sort(at);
+        match step(at, &segment) {
+            Some(next) => at = next,
+            None => return,
         }
-        let rest = path.get(end + 1..).unwrap_or_default();
-        // The last segment names the value, which is as it came.
-        let Some(length) = rest.find('/') else {
-            return;
-        };
-        let segment = rest[..length].replace("~1", "/").replace("~0", "~");
-        let next = match at {
-            Value::Object(fields) => fields.get_mut(&segment),
-            Value::Array(items) => match index(&segment, items.len()) {
-                Ok(index) => items.get_mut(index),
-                Err(_) => None,
-            },
-            _ => None,
-        };
-        let Some(next) = next else {
-            return;
-        };
-        at = next;
-        end += 1 + length;
+    }
+    sort(at);
+}
+
+/// Once is enough: an object that is sorted is left alone.
+fn sort(value: &mut Value) {
+    if let Value::Object(fields) = value
+        && !fields.keys().is_sorted()
+    {
+        fields.sort_keys();
+    }
+}
+
+fn segments(path: &str) -> Vec<String> {
+    let segments = path.split('/').skip(1);
+    segments
+        .map(|segment| segment.replace("~1", "/").replace("~0", "~"))
+        .collect()
+}
+
+fn step<'a>(value: &'a mut Value, segment: &str) -> Option<&'a mut Value> {
+    match value {
+        Value::Object(fields) => fields.get_mut(segment),
+        Value::Array(items) => {
+            let at = index(segment, items.len()).ok()?;
+            items.get_mut(at)
+        }
+        _ => None,
     }
 }
 

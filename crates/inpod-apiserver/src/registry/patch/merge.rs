@@ -8,7 +8,7 @@ pub(super) fn merge(document: &mut Map<String, Value>, patch: &Map<String, Value
     for (key, value) in patch {
         match (document.get_mut(key), value) {
             (_, Value::Null) => {
-                document.shift_remove(key);
+                document.swap_remove(key);
             }
             (Some(Value::Object(old)), Value::Object(new)) => merge(old, new),
             (_, new) => {

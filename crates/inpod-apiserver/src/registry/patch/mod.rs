@@ -36,6 +36,8 @@ pub(super) fn patch(
     duplicates: &[String],
     validation: FieldValidation,
 ) -> Result<Answer, Status> {
+    // Whatever the patch is, there has to be something to patch.
+    update::find(cx)?;
     match patch {
         Patch::Strategic(patch) => patch_strategically(cx, patch, duplicates, validation),
         Patch::Merge(Value::Object(patch)) => update::change(cx, |old| {

@@ -235,6 +235,22 @@ fn give_address(service: &mut Json, pools: &Pools, source: &dyn Source) -> Resul
 /// The cluster has addresses of one family.
 fn family_problems(service: &Json) -> Vec<Cause> {
     let mut causes = Vec::new();
+    // An address that no family was named for tells its own.
+    let unnamed = service.list("spec.ipFamilies").len();
+    for (i, address) in service.texts("spec.clusterIPs").enumerate().skip(unnamed) {
+        if address.contains(':') {
+            let given = Value::from(service.list("spec.clusterIPs").to_vec());
+            let path = format!("spec.clusterIPs[{i}]");
+            causes.push(field::invalid(
+                path,
+                given,
+                "IPv6 is not configured on this cluster",
+            ));
+        }
+    }
+    if !causes.is_empty() {
+        return causes;
+    }
     let policy = service.text("spec.ipFamilyPolicy");
     if policy == "RequireDualStack" {
         let detail = "this cluster is not configured for dual-stack services";
@@ -266,6 +282,7 @@ fn free_address(pools: &Pools, source: &dyn Source) -> Option<String> {
 }
 
 fn address_problem(address: &str, pools: &Pools) -> Option<String> {
+    // One of the other family was refused before.
     let parsed: Ipv4Addr = address.parse().ok()?;
     if !(FIRST + 1..FIRST + SIZE - 1).contains(&u32::from(parsed)) {
         return Some("the provided network does not match the current range".to_owned());

@@ -93,7 +93,7 @@ impl Strategy for Services {
     }
 }
 
-/// What is set to no effect.
+/// What is set to no effect, or is deprecated.
 fn warnings(service: &Json) -> Vec<String> {
     let mut warnings = Vec::new();
     let mut warn = |told: bool, text: &str| {

@@ -71,6 +71,9 @@ pub(super) fn addresses(service: &Json, path: &str) -> Vec<Cause> {
 
 /// Why an address cannot be one that is reached from outside.
 fn special(address: IpAddr) -> Option<&'static str> {
+    if address != address.to_canonical() {
+        return Some("must not be an IPv4-mapped IPv6 address");
+    }
     let link_local = match address {
         IpAddr::V4(v4) => v4.is_link_local(),
         IpAddr::V6(v6) => v6.is_unicast_link_local(),
