@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::guard::STAY;
+use crate::guard::{STAY, sweep};
 use crate::instance::{first_line, guard};
 use crate::{Binaries, Error};
 
@@ -40,6 +40,8 @@ pub fn up() -> Result<PathBuf, Error> {
 /// Where it does not end.
 pub fn down() -> Result<(), Error> {
     let Some((pid, _)) = running() else {
+        // A guard that was killed has left its directory.
+        sweep(&std::env::temp_dir());
         return Ok(());
     };
     // kill(1), because a signal to a process that is no child of ours is not in the standard library.
@@ -66,7 +68,7 @@ pub fn kubeconfig() -> Result<PathBuf, Error> {
     Ok(folder.join("kubeconfig"))
 }
 
-/// The guard's process and directory. A guard that has died leaves a directory that nobody serves; the next one removes it.
+/// The guard's process and directory. A guard that has died leaves a directory that nobody serves; the next one removes it, and so does [`down`].
 fn running() -> Option<(String, PathBuf)> {
     let text = fs::read_to_string(state()).ok()?;
     let (pid, folder) = text.trim_end().split_once('\n')?;

@@ -109,7 +109,8 @@ fn claim() -> Result<(PathBuf, File), Error> {
     Ok((folder, lock))
 }
 
-fn sweep(all: &Path) {
+/// Removes the directories that dead guards have left.
+pub(crate) fn sweep(all: &Path) {
     let entries = fs::read_dir(all).into_iter().flatten().flatten();
     for entry in entries {
         let ours = entry

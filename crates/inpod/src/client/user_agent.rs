@@ -2,7 +2,8 @@ use std::path::Path;
 
 use http::HeaderValue;
 
-/// `program (system/machine) inpod/version`: what an audit log knows a program by comes first, as with client-go.
+/// `program/version (system/machine) inpod/version`: what an audit log knows a program by comes first, and what comes before its
+/// slash is the manager of the fields it writes, as with client-go. The version is that of this library, there too.
 pub(super) fn of_this_process() -> HeaderValue {
     let program = std::env::args_os().next();
     let program = program
@@ -18,11 +19,11 @@ pub(super) fn of_this_process() -> HeaderValue {
     } else {
         &program
     };
+    let version = env!("CARGO_PKG_VERSION");
     let text = format!(
-        "{program} ({}/{}) inpod/{}",
+        "{program}/{version} ({}/{}) inpod/{version}",
         std::env::consts::OS,
-        std::env::consts::ARCH,
-        env!("CARGO_PKG_VERSION")
+        std::env::consts::ARCH
     );
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("inpod"))
 }
