@@ -18,6 +18,16 @@ case_list!["roles":
 
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
 
+/// Shows the parts that are every cluster's.
+fn show(s: &mut Session, object: &Answer, parts: &[&str]) {
+    for part in ["/metadata/labels", "/metadata/annotations"]
+        .iter()
+        .chain(parts)
+    {
+        s.observe(part, object.at(part));
+    }
+}
+
 /// The rules of the roles that an account may be bound to, and those of everybody. Those of Kubernetes' own parts are theirs.
 async fn the_default_cluster_roles(s: &mut Session) -> Outcome {
     for name in [
@@ -36,14 +46,7 @@ async fn the_default_cluster_roles(s: &mut Session) -> Outcome {
             .ask_aside(get(format!("{RBAC}/clusterroles/{name}")))
             .await?;
         s.observe(name, role.status);
-        for part in [
-            "/metadata/labels",
-            "/metadata/annotations",
-            "/rules",
-            "/aggregationRule",
-        ] {
-            s.observe(part, role.at(part));
-        }
+        show(s, &role, &["/rules", "/aggregationRule"]);
     }
     Ok(())
 }
@@ -61,14 +64,7 @@ async fn the_default_cluster_role_bindings(s: &mut Session) -> Outcome {
             .ask_aside(get(format!("{RBAC}/clusterrolebindings/{name}")))
             .await?;
         s.observe(name, binding.status);
-        for part in [
-            "/metadata/labels",
-            "/metadata/annotations",
-            "/roleRef",
-            "/subjects",
-        ] {
-            s.observe(part, binding.at(part));
-        }
+        show(s, &binding, &["/roleRef", "/subjects"]);
     }
     Ok(())
 }
@@ -78,14 +74,7 @@ async fn the_roles_that_are_gathered(s: &mut Session) -> Outcome {
         let role = s
             .ask_aside(get(format!("{RBAC}/clusterroles/{name}")))
             .await?;
-        for part in [
-            "/metadata/labels",
-            "/metadata/annotations",
-            "/rules",
-            "/aggregationRule",
-        ] {
-            s.observe(part, role.at(part));
-        }
+        show(s, &role, &["/rules", "/aggregationRule"]);
     }
     Ok(())
 }
