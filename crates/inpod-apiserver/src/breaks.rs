@@ -36,6 +36,8 @@ pub enum Break {
     NoBookmark,
     /// A token is good after its Pod is gone.
     DeadPodToken,
+    /// A token is good after its time.
+    ExpiredToken,
     /// A token is good for an audience that is not its own.
     AnyAudience,
     /// A Pod gets no token.
@@ -77,7 +79,7 @@ pub(crate) const fn is_on(_: Break) -> bool {
 #[cfg(feature = "breaks")]
 impl Break {
     /// Each.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::WrongReason,
         Self::NoWarning,
         Self::NoShortNames,
@@ -93,6 +95,7 @@ impl Break {
         Self::BackwardEvents,
         Self::NoBookmark,
         Self::DeadPodToken,
+        Self::ExpiredToken,
         Self::AnyAudience,
         Self::NoToken,
         Self::OpenReads,

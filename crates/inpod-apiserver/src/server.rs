@@ -7,7 +7,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::auth::{Rbac, TokenPolicy, Tokens};
+use crate::auth::{Rbac, SigningKey, TokenPolicy, Tokens};
 use crate::controllers::Controllers;
 use crate::core::Core;
 use crate::pki::Pki;
@@ -48,6 +48,7 @@ pub struct Server {
 pub struct Options {
     address: SocketAddr,
     token_policy: TokenPolicy,
+    token_key: Option<Arc<SigningKey>>,
     source: Arc<dyn Source>,
 }
 
@@ -70,6 +71,11 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The key that was given to sign service-account tokens cannot be used.
+    #[error(
+        "cannot sign service-account tokens with the given key: {0}; it must be an ECDSA key on the curve P-256, PKCS#8 in PEM"
+    )]
+    TokenKey(&'static str),
     /// The cluster's own first objects could not be made, which is a fault of this crate.
     #[error("cannot set up the cluster's own objects: {0}")]
     Bootstrap(String),
@@ -85,6 +91,7 @@ impl Server {
         let Options {
             address: asked,
             token_policy,
+            token_key,
             source,
         } = options;
         let bind = |source| StartError::Bind {
@@ -104,7 +111,13 @@ impl Server {
 
         let store = Arc::new(Store::new());
         let core = Arc::new(Core {
-            tokens: Tokens::new(ISSUER, token_policy, source.clone(), store.clone()),
+            tokens: Tokens::new(
+                ISSUER,
+                token_key,
+                token_policy,
+                source.clone(),
+                store.clone(),
+            ),
             rbac: Rbac::new(store.clone()),
             ca_pem: ca_pem.clone(),
             source,
@@ -194,6 +207,7 @@ impl Default for Options {
                 minimum: Duration::from_secs(600),
                 leeway: Duration::from_secs(60),
             },
+            token_key: None,
             source: Arc::new(SystemSource),
         }
     }
@@ -216,6 +230,17 @@ impl Options {
         }
         self.token_policy.leeway = Duration::ZERO;
         self
+    }
+
+    /// Signs service-account tokens with this key, not with a new one, so that who trusts its public half need not learn of each
+    /// start: what `--service-account-signing-key-file` is to kube-apiserver. An ECDSA key on the curve P-256, PKCS#8 in PEM.
+    ///
+    /// # Errors
+    /// [`StartError::TokenKey`] where `pem` is no such key.
+    pub fn token_key(mut self, pem: &str) -> Result<Self, StartError> {
+        let key = SigningKey::from_pem(pem).map_err(StartError::TokenKey)?;
+        self.token_key = Some(Arc::new(key));
+        Ok(self)
     }
 
     /// Takes time, randomness and uids from `source`.

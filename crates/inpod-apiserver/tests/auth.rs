@@ -4,7 +4,8 @@ mod common;
 
 use common::{Answer, As, get, json, send, server};
 use http::{Method, Request, StatusCode};
-use inpod_apiserver::Server;
+use inpod_apiserver::{Options, Server};
+use rcgen::KeyPair;
 use serde_json::{Value, json};
 
 const PODS: &str = "/api/v1/namespaces/default/pods";
@@ -59,6 +60,43 @@ async fn a_token_dies_at_once_with_its_pod_and_no_other_does() {
     );
     assert_eq!(list_pods(&server, &other).await.code, StatusCode::FORBIDDEN);
     server.shutdown().await;
+}
+
+/// The second server knows the key, and misses only the account.
+#[tokio::test]
+async fn servers_that_are_given_one_key_know_each_others_signatures() {
+    let key = KeyPair::generate().expect("a key").serialize_pem();
+    let options = Options::default().token_key(&key).expect("a good key");
+    let one = Server::start(options.clone()).await.expect("it starts");
+    let token = token_in_pod(&one, "web").await;
+    for (options, error) in [
+        (options, "[invalid bearer token, service account UID ("),
+        (
+            Options::default(),
+            "[invalid bearer token, invalid signature, no keys found]",
+        ),
+    ] {
+        let other = Server::start(options).await.expect("it starts");
+        let reviews = "/apis/authentication.k8s.io/v1/tokenreviews";
+        let review = post(&other, reviews, &json!({"spec": {"token": token}})).await;
+        let said = review["status"]["error"].as_str().unwrap_or_default();
+        assert!(said.starts_with(error), "{said}");
+        other.shutdown().await;
+    }
+    one.shutdown().await;
+}
+
+#[test]
+fn a_key_of_another_kind_is_refused_with_what_would_do() {
+    let other = KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
+    for (pem, why) in [
+        (other.serialize_pem(), "not an ECDSA key on the curve P-256"),
+        ("nonsense".into(), "no PEM block PRIVATE KEY"),
+    ] {
+        let error = Options::default().token_key(&pem).expect_err("no such key");
+        assert!(error.to_string().contains(why), "{error}");
+        assert!(error.to_string().contains("PKCS#8"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -24,6 +24,8 @@ from!(
     hyper::Error,
     http::Error,
     serde_json::Error,
+    jsonwebtoken::errors::Error,
+    rcgen::Error,
     rustls::Error,
     tokio::time::error::Elapsed,
     inpod_apiserver::StartError,

@@ -139,6 +139,20 @@ impl Session {
         }
     }
 
+    /// A token of the server with other claims, signed with the server's own key.
+    ///
+    /// # Errors
+    /// Where `token` is no JWT.
+    pub fn forge(&self, token: &str, change: impl FnOnce(&mut Value)) -> Result<String, Failure> {
+        let mut claims = jsonwebtoken::dangerous::insecure_decode::<Value>(token)?;
+        change(&mut claims.claims);
+        Ok(jsonwebtoken::encode(
+            &claims.header,
+            &claims.claims,
+            self.target.token_key(),
+        )?)
+    }
+
     /// Opens a watch and keeps the head of the response; [`Session::events`] keeps what it brings. Where the server refuses, the
     /// whole answer is kept.
     ///

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,9 +10,10 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use inpod_apiserver::{Options, Server};
+use jsonwebtoken::EncodingKey;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -32,12 +34,13 @@ pub enum Protocol {
 
 /// A server, and the client of the cases for it: hyper, with a connection of its own for each request, so that no case meets what
 /// another one left.
-#[derive(Debug)]
 pub struct Target {
     address: SocketAddr,
     administrator: Arc<ClientConfig>,
     anonymous: Arc<ClientConfig>,
     protocol: Protocol,
+    /// What its service-account tokens are signed with.
+    token_key: EncodingKey,
     /// Which is stopped when this is dropped.
     embedded: Option<Server>,
 }
@@ -48,7 +51,8 @@ impl Target {
     /// # Errors
     /// Where it cannot be started.
     pub async fn embedded(protocol: Protocol) -> Result<Self, Failure> {
-        let server = Server::start(Options::default()).await?;
+        let token_key = rcgen::KeyPair::generate()?.serialize_pem();
+        let server = Server::start(Options::default().token_key(&token_key)?).await?;
         let admin = server.admin();
         let (administrator, anonymous) = tls(
             server.ca_pem().as_bytes(),
@@ -61,6 +65,7 @@ impl Target {
             administrator,
             anonymous,
             protocol,
+            token_key: signing(token_key.as_bytes())?,
             embedded: Some(server),
         })
     }
@@ -87,6 +92,7 @@ impl Target {
             administrator,
             anonymous,
             protocol,
+            token_key: signing(&read("sa.key")?)?,
             embedded: None,
         })
     }
@@ -105,6 +111,11 @@ impl Target {
 
     pub(crate) fn is_embedded(&self) -> bool {
         self.embedded.is_some()
+    }
+
+    /// What its service-account tokens are signed with.
+    pub(crate) fn token_key(&self) -> &EncodingKey {
+        &self.token_key
     }
 
     /// Sends a request, and answers when the head of the response is there.
@@ -162,6 +173,16 @@ impl Target {
     }
 }
 
+/// Without the keys.
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("address", &self.address)
+            .field("protocol", &self.protocol)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The head and the whole body.
 pub(crate) async fn collect(
     response: Response<Incoming>,
@@ -169,6 +190,11 @@ pub(crate) async fn collect(
     let (head, body) = response.into_parts();
     let body = tokio::time::timeout(PATIENCE, body.collect()).await??;
     Ok((head.status, head.headers, body.to_bytes()))
+}
+
+fn signing(pem: &[u8]) -> Result<EncodingKey, Failure> {
+    let key = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(Failure::new)?;
+    Ok(EncodingKey::from_ec_der(key.secret_pkcs8_der()))
 }
 
 type Configs = (Arc<ClientConfig>, Arc<ClientConfig>);

@@ -19,7 +19,7 @@ use inpod::RequestInfo;
 use crate::{Status, UserInfo};
 
 pub(crate) use rbac::{Attributes, Decision, Rbac, bootstrap_objects, outdated_cluster_roles};
-pub(crate) use tokens::{TokenPolicy, TokenSpec, Tokens};
+pub(crate) use tokens::{SigningKey, TokenPolicy, TokenSpec, Tokens};
 pub(crate) use x509::PeerCertificates;
 
 const ANONYMOUS: &str = "system:anonymous";

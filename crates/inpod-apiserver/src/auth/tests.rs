@@ -31,7 +31,13 @@ fn cluster() -> Cluster {
     };
     let lookup: Arc<dyn Lookup> = store.clone();
     Cluster {
-        tokens: Tokens::new("https://issuer", policy, clock.clone(), lookup.clone()),
+        tokens: Tokens::new(
+            "https://issuer",
+            None,
+            policy,
+            clock.clone(),
+            lookup.clone(),
+        ),
         rbac: Rbac::new(lookup),
         store,
         clock,

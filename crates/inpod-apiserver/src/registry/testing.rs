@@ -72,7 +72,7 @@ impl Server {
         Self {
             core: Core {
                 source: source.clone(),
-                tokens: Tokens::new("https://test", policy, source, lookup.clone()),
+                tokens: Tokens::new("https://test", None, policy, source, lookup.clone()),
                 rbac: Rbac::new(lookup),
                 store,
                 ca_pem: String::new(),

@@ -10,6 +10,8 @@ case_list!["tokens":
     a_token_says_whose_it_is,
     a_bound_token_says_to_what,
     a_token_lives_as_long_as_it_was_asked_to,
+    a_token_expires_a_minute_after_its_time,
+    a_token_is_not_good_before_its_time,
     a_request_for_a_token_is_answered_with_it,
     a_request_for_a_token_is_checked,
     a_token_is_bound_only_to_what_is_there,
@@ -112,6 +114,49 @@ async fn a_token_lives_as_long_as_it_was_asked_to(s: &mut Session) -> Outcome {
         let claims = claims(&token)?;
         s.observe("expires", claims["exp"].clone());
         s.observe("warns", claims["kubernetes.io"]["warnafter"].is_i64());
+    }
+    Ok(())
+}
+
+/// The times of a token moved by `by` seconds.
+fn moved(claims: &mut Value, names: &[&str], by: i64) {
+    for name in names {
+        claims[*name] = (claims[*name].as_i64().unwrap_or_default() + by).into();
+    }
+}
+
+/// Requests with the token, and a review of it.
+async fn is_it_good(s: &mut Session, token: &str) -> Outcome {
+    s.hide(token, "‹token›");
+    s.send(get("/livez").bearer(token)).await?;
+    s.send(post(REVIEWS, &json!({"spec": {"token": token}})))
+        .await?;
+    Ok(())
+}
+
+/// The clocks of a cluster's machines are never quite the same.
+async fn a_token_expires_a_minute_after_its_time(s: &mut Session) -> Outcome {
+    let ns = s.namespace().await?;
+    let token = issue(s, &ns, "default", &json!({"expirationSeconds": 600})).await?;
+    for past in [-30, 30, 90, 3600] {
+        s.observe("seconds past its time", past);
+        let old = s.forge(&token, |claims| {
+            moved(claims, &["iat", "nbf", "exp"], -600 - past);
+        })?;
+        is_it_good(s, &old).await?;
+    }
+    Ok(())
+}
+
+async fn a_token_is_not_good_before_its_time(s: &mut Session) -> Outcome {
+    let ns = s.namespace().await?;
+    let token = issue(s, &ns, "default", &json!({"expirationSeconds": 600})).await?;
+    for names in [&["nbf"] as &[&str], &["iat"], &["iat", "nbf", "exp"]] {
+        for ahead in [30, 90] {
+            s.observe("seconds to come", ahead);
+            let early = s.forge(&token, |claims| moved(claims, names, ahead))?;
+            is_it_good(s, &early).await?;
+        }
     }
     Ok(())
 }

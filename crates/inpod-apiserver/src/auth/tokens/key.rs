@@ -1,10 +1,13 @@
 use std::fmt;
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -12,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::claims::Claims;
 
 /// The key that signs tokens: ECDSA P-256, so ES256.
-pub(super) struct SigningKey {
+pub(crate) struct SigningKey {
     private: EncodingKey,
     public: DecodingKey,
     /// SHA-256 of the public key's PKIX form, as kube-apiserver derives it.
@@ -35,15 +38,33 @@ pub(super) enum SignatureError {
 
 impl SigningKey {
     /// A new key, made by the cryptographic library's own generator.
-    pub(super) fn generate() -> Result<Self, aws_lc_rs::error::Unspecified> {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
+    pub(crate) fn generate() -> Result<Self, Unspecified> {
+        Self::new(&EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?)
+    }
+
+    /// The key of a PKCS#8 document, PEM.
+    ///
+    /// # Errors
+    /// What is wrong with it, without a word of its content.
+    pub(crate) fn from_pem(pem: &str) -> Result<Self, &'static str> {
+        let document = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes())
+            .map_err(|_| "no PEM block PRIVATE KEY (PKCS#8) is in it")?;
+        let pair = EcdsaKeyPair::from_pkcs8(
+            &ECDSA_P256_SHA256_FIXED_SIGNING,
+            document.secret_pkcs8_der(),
+        )
+        .map_err(|_| "it is not an ECDSA key on the curve P-256")?;
+        Self::new(&pair).map_err(|Unspecified| "its public half cannot be computed")
+    }
+
+    fn new(pair: &EcdsaKeyPair) -> Result<Self, Unspecified> {
         let pkix: PublicKeyX509Der<'_> = pair.public_key().as_der()?;
         // SEC 1, 2.3.3: 0x04, then the coordinates, 32 bytes each.
         let point = pair.public_key().as_ref();
         let (x, y) = point
             .strip_prefix(&[4])
             .and_then(|xy| xy.split_at_checked(32))
-            .ok_or(aws_lc_rs::error::Unspecified)?;
+            .ok_or(Unspecified)?;
         Ok(Self {
             private: EncodingKey::from_ec_der(pair.to_pkcs8v1()?.as_ref()),
             public: DecodingKey::from_ec_der(point),

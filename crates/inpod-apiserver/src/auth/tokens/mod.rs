@@ -15,7 +15,8 @@ use serde_json::json;
 
 use self::cache::Verified;
 use self::claims::{Claims, Kubernetes, Reference};
-use self::key::{SignatureError, SigningKey};
+use self::key::SignatureError;
+pub(crate) use self::key::SigningKey;
 use super::service_account;
 use crate::breaks::{self, Break};
 use crate::quote::quoted_list;
@@ -36,7 +37,7 @@ pub(crate) struct Tokens {
     policy: TokenPolicy,
     source: Arc<dyn Source>,
     lookup: Arc<dyn Lookup>,
-    key: SigningKey,
+    key: Arc<SigningKey>,
     verified: Verified,
 }
 
@@ -69,9 +70,11 @@ pub(crate) struct TokenSpec {
 }
 
 impl Tokens {
-    /// A new signing key (ECDSA P-256, so ES256: a key is made in microseconds where RSA takes tenths of a second).
+    /// Signs with `key`, or with a new one (ECDSA P-256, so ES256: a key is made in microseconds where RSA takes tenths of a
+    /// second).
     pub(crate) fn new(
         issuer: &str,
+        key: Option<Arc<SigningKey>>,
         policy: TokenPolicy,
         source: Arc<dyn Source>,
         lookup: Arc<dyn Lookup>,
@@ -81,9 +84,12 @@ impl Tokens {
             policy,
             source,
             lookup,
-            key: SigningKey::generate().expect(
-                "a P-256 key can always be made once the random number generator is seeded",
-            ),
+            key: key.unwrap_or_else(|| {
+                let new = SigningKey::generate().expect(
+                    "a P-256 key can always be made once the random number generator is seeded",
+                );
+                Arc::new(new)
+            }),
             verified: Verified::default(),
         }
     }
@@ -193,8 +199,11 @@ impl Tokens {
         if now + leeway < at(claims.nbf) {
             return Err(TokenError::NotYetValid);
         }
-        if now > at(claims.exp) + leeway {
+        if now > at(claims.exp) + leeway && !breaks::is_on(Break::ExpiredToken) {
             return Err(TokenError::Expired);
+        }
+        if now + leeway < at(claims.iat) {
+            return Err(TokenError::FromTheFuture);
         }
         if !breaks::is_on(Break::DeadPodToken) {
             liveness::check(&*self.lookup, now, &claims.kubernetes)?;
@@ -252,6 +261,8 @@ enum TokenError {
     Expired,
     #[error("service account token is not valid yet")]
     NotYetValid,
+    #[error("service account token is issued in the future")]
+    FromTheFuture,
     #[error("serviceaccounts \"{0}\" not found")]
     NoServiceAccount(String),
     #[error("service account UID ({now}) does not match claim ({claimed})")]

@@ -25,7 +25,7 @@ fn cluster(leeway: u64) -> Cluster {
         minimum: Duration::from_secs(600),
         leeway: Duration::from_secs(leeway),
     };
-    let tokens = Tokens::new(ISSUER, policy, clock.clone(), store.clone());
+    let tokens = Tokens::new(ISSUER, None, policy, clock.clone(), store.clone());
     Cluster {
         store,
         clock,
