@@ -1,5 +1,8 @@
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
+
+use crate::Way;
 
 /// Why a process could not be run, or not be waited for, as if in a Pod.
 #[derive(Debug, thiserror::Error)]
@@ -25,23 +28,14 @@ pub enum Error {
         source: io::Error,
     },
 
-    /// The kernel, or a policy of this machine, does not let an unprivileged process have what the sandbox is made of.
-    #[error("this machine refuses to {what}: {source}. {remedy}")]
+    /// The kernel, or a policy of this machine, lets no way of showing a process the view work.
+    #[error("this machine refuses {}. {remedy}", list(attempts))]
     Refused {
-        /// What was tried.
-        what: String,
-        /// What the kernel said.
-        source: io::Error,
+        /// Each way that was tried, in order.
+        attempts: Vec<Attempt>,
         /// What to change on this machine.
         remedy: String,
     },
-
-    /// The calling process runs under a supervisor of connections already, and the kernel allows one.
-    #[error(
-        "connections of this process are led by another supervisor already (a sandbox inside a sandbox, or a container runtime's own), \
-         and Linux allows one; run it outside of that"
-    )]
-    Nested,
 
     /// A part of the view could not be made.
     #[error("could not {what}: {source}")]
@@ -71,4 +65,27 @@ pub enum Error {
     /// The sandbox ended without saying how its process did.
     #[error("the sandbox was killed, and the process in it with it")]
     Killed,
+}
+
+/// A way that was tried in vain.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// Which.
+    pub way: Way,
+    /// What could not be done: completes "could not …".
+    pub what: String,
+    /// What the kernel said.
+    pub source: io::Error,
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (could not {}: {})", self.way, self.what, self.source)
+    }
+}
+
+fn list(attempts: &[Attempt]) -> String {
+    let attempts: Vec<String> = attempts.iter().map(Attempt::to_string).collect();
+    attempts.join(", and ")
 }

@@ -20,6 +20,7 @@
 
 mod error;
 mod view;
+mod way;
 
 #[cfg_attr(
     not(target_os = "linux"),
@@ -33,6 +34,7 @@ mod linux;
 mod linux;
 
 pub use command::Command;
-pub use error::Error;
+pub use error::{Attempt, Error};
 pub use linux::{Sandbox, SignalMask, block_signals, enter_if_asked, spawn};
 pub use view::{Files, Redirect, View};
+pub use way::Way;

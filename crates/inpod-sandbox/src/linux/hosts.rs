@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+/// Where it is.
+pub(super) const PATH: &str = "/etc/hosts";
+
 /// The line of one address.
 pub(super) fn line(address: IpAddr, names: &[String]) -> String {
     format!("{address}\t{}", names.join(" "))

@@ -1,15 +1,18 @@
 //! The sandbox on Linux.
 //!
-//! [`spawn`] and [`Sandbox`] are what every way of showing a process a view has in common: volumes, the supervisor of connections,
-//! signals, the terminal. A way is a module: [`namespaces`].
+//! [`spawn`] tries one [`Way`] after the other. [`Sandbox`] is what they have in common: volumes, signals, the terminal. What
+//! they differ in is who shows the files: [`helpers`] by mounts or on the machine itself, or the [`supervisor`] from a [`tree`].
 
 mod channel;
+mod helpers;
 mod hosts;
-mod namespaces;
-mod redirect;
+mod orphans;
+mod place;
 mod signals;
+mod supervisor;
 mod sys;
 mod terminal;
+mod tree;
 mod volume;
 
 use std::collections::BTreeMap;
@@ -17,26 +20,28 @@ use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 
 use channel::Message;
-use namespaces::Namespaces;
+use helpers::Helpers;
 pub use signals::{SignalMask, block_signals};
 use terminal::Terminal;
+use tree::Tree;
 use volume::Volume;
 
-use crate::{Command, Error, Files, View};
+use crate::{Attempt, Command, Error, Files, View, Way};
 
 /// Turns this process into one of the sandbox's helpers, and then never returns, if it was started as one.
 ///
 /// The sandbox starts the running program again for them, so this belongs first into the `main` of every program that calls
 /// [`spawn`].
 pub fn enter_if_asked() {
-    namespaces::enter_if_asked();
+    helpers::enter_if_asked();
 }
 
 /// Starts a process that sees the view.
@@ -45,34 +50,118 @@ pub fn enter_if_asked() {
 /// The calling program becomes a child subreaper.
 ///
 /// # Errors
-/// [`Error::NotFound`] and [`Error::NotExecutable`] for the program, [`Error::Refused`] and [`Error::Nested`] where this machine does not let
-/// the sandbox be made, [`Error::Setup`] and [`Error::Volume`] where a part of the view cannot be shown.
+/// [`Error::NotFound`] and [`Error::NotExecutable`] for the program, [`Error::Refused`] where this machine lets no way of showing
+/// the view work, [`Error::Setup`] and [`Error::Volume`] where a part of it cannot be shown.
 pub fn spawn(view: &View, command: &Command) -> Result<Sandbox, Error> {
     let terminal = Terminal::foreground();
-    let namespaces = namespaces::make(view, command)?;
-    let mut sandbox = Sandbox {
-        volumes: BTreeMap::new(),
-        terminal,
-        outcome: Mutex::new(None),
-        namespaces,
+    let mut refused = Vec::new();
+    for way in Way::ALL {
+        match start(way, view, command) {
+            Ok((helpers, volumes)) => {
+                return Ok(Sandbox {
+                    way,
+                    volumes,
+                    terminal,
+                    outcome: Mutex::new(None),
+                    helpers,
+                });
+            }
+            Err(Error::Refused { attempts, .. }) => refused.extend(attempts),
+            Err(error) => return Err(error),
+        }
+    }
+    let remedy = helpers::refusal::remedy(&helpers::refusal::Machine::look());
+    Err(Error::Refused {
+        attempts: refused,
+        remedy,
+    })
+}
+
+type Volumes = BTreeMap<PathBuf, Mounted>;
+
+fn start(way: Way, view: &View, command: &Command) -> Result<(Helpers, Volumes), Error> {
+    if way == Way::RealFiles && !view.redirects.is_empty() {
+        let (what, source) = (
+            "lead connections without a listener".into(),
+            Errno::OPNOTSUPP.into(),
+        );
+        let attempts = vec![Attempt { way, what, source }];
+        let remedy = String::new();
+        return Err(Error::Refused { attempts, remedy });
+    }
+    let mut helpers = helpers::make(way, view, command)?;
+    let tree = match way {
+        Way::Listener => Some(tree(view)?),
+        _ => None,
     };
-    let roots = std::mem::take(&mut sandbox.namespaces.volumes);
-    for ((path, files), root) in view.volumes.iter().zip(roots) {
-        let mut volume = Volume::new(root);
-        volume.write(files).map_err(|source| Error::Volume {
-            path: path.clone(),
-            source,
-        })?;
-        sandbox.volumes.insert(path.clone(), Mutex::new(volume));
+    if let Some(listener) = helpers.listener.take() {
+        supervisor::supervise(listener, view.redirects.clone(), tree.clone()).map_err(
+            |source| Error::Setup {
+                what: "start the supervisor of calls".into(),
+                source,
+            },
+        )?;
     }
-    if let Some(listener) = sandbox.namespaces.listener.take() {
-        redirect::supervise(listener, view.redirects.clone()).map_err(|source| Error::Setup {
-            what: "start the supervisor of connections".into(),
-            source,
-        })?;
+    let mut volumes = Volumes::new();
+    let mut roots = std::mem::take(&mut helpers.volumes).into_iter();
+    for (path, files) in &view.volumes {
+        let mounted = match (roots.next(), &tree) {
+            (Some(root), _) => Mounted::Directory(Mutex::new(Volume::new(root))),
+            (None, Some(tree)) => Mounted::Tree(Arc::clone(tree)),
+            (None, None) => return Err(Error::Killed),
+        };
+        mounted.write(path, files)?;
+        volumes.insert(path.clone(), mounted);
     }
-    sandbox.namespaces.go(command)?;
-    Ok(sandbox)
+    helpers.go(way, command)?;
+    Ok((helpers, volumes))
+}
+
+/// What the supervisor answers of paths; volumes are still missing.
+fn tree(view: &View) -> Result<Arc<Mutex<Tree>>, Error> {
+    let mut tree = Tree::default();
+    if !view.hosts.is_empty() {
+        let lines: Vec<String> = view
+            .hosts
+            .iter()
+            .map(|(address, names)| hosts::line(*address, names))
+            .collect();
+        let path = Path::new(hosts::PATH);
+        let machine = std::fs::read(path).unwrap_or_default();
+        tree.file(path, &hosts::contents(&lines, &machine))
+            .map_err(|source| Error::Setup {
+                what: format!("show {}", path.display()),
+                source,
+            })?;
+    }
+    for path in &view.hidden {
+        tree.hide(path);
+    }
+    Ok(Arc::new(Mutex::new(tree)))
+}
+
+/// A volume, by where it is.
+#[derive(Debug)]
+enum Mounted {
+    Directory(Mutex<Volume>),
+    Tree(Arc<Mutex<Tree>>),
+}
+
+impl Mounted {
+    fn write(&self, path: &Path, files: &Files) -> Result<(), Error> {
+        let written = match self {
+            Self::Directory(volume) => locked(volume).write(files),
+            Self::Tree(tree) => locked(tree).volume(path, files),
+        };
+        written.map_err(|source| Error::Volume {
+            path: path.to_owned(),
+            source,
+        })
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How it ended.
@@ -86,13 +175,19 @@ enum Outcome {
 /// A running process and what was made for it. Dropping it ends both.
 #[derive(Debug)]
 pub struct Sandbox {
-    volumes: BTreeMap<PathBuf, Mutex<Volume>>,
+    way: Way,
+    volumes: Volumes,
     terminal: Option<Terminal>,
     outcome: Mutex<Option<Outcome>>,
-    namespaces: Namespaces,
+    helpers: Helpers,
 }
 
 impl Sandbox {
+    /// How the process is shown its view.
+    pub fn way(&self) -> Way {
+        self.way
+    }
+
     /// Gives a volume new contents, all at once; files that are not named go. The same contents again write nothing.
     ///
     /// # Errors
@@ -105,11 +200,7 @@ impl Sandbox {
             .ok_or_else(|| Error::NoSuchVolume {
                 path: mount_path.to_owned(),
             })?;
-        let mut volume = volume.lock().unwrap_or_else(PoisonError::into_inner);
-        volume.write(files).map_err(|source| Error::Volume {
-            path: mount_path.to_owned(),
-            source,
-        })
+        volume.write(mount_path, files)
     }
 
     /// Waits until the process has ended, and everything it started with it.
@@ -137,14 +228,12 @@ impl Sandbox {
 
     /// Kills the process and everything it started. [`wait`](Self::wait) then answers [`Error::Killed`], unless the process had ended.
     pub fn kill(&self) {
-        let _ = rustix::process::pidfd_send_signal(
-            &self.namespaces.init,
-            rustix::process::Signal::KILL,
-        );
+        let _ =
+            rustix::process::pidfd_send_signal(&self.helpers.inner, rustix::process::Signal::KILL);
     }
 
     fn wait_until_empty(&self) -> std::io::Result<Outcome> {
-        let channel = &self.namespaces.channel;
+        let channel = &self.helpers.channel;
         let signals = SignalFd::with_flags(
             &signals::forwarded(),
             SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
@@ -152,10 +241,10 @@ impl Sandbox {
         let mut outcome = Outcome::Killed;
         loop {
             let mut ready = [
-                PollFd::new(&self.namespaces.init, PollFlags::IN),
+                PollFd::new(&self.helpers.inner, PollFlags::IN),
                 PollFd::new(channel, PollFlags::IN),
                 PollFd::new(&signals, PollFlags::IN),
-                PollFd::from_borrowed_fd(self.namespaces.setup(), PollFlags::IN),
+                PollFd::from_borrowed_fd(self.helpers.outer(), PollFlags::IN),
             ];
             match poll(&mut ready, None) {
                 Err(rustix::io::Errno::INTR) => continue,
@@ -182,7 +271,7 @@ impl Sandbox {
                 self.stop_too();
             }
         }
-        self.namespaces.reap();
+        self.helpers.reap();
         if let Some(terminal) = &self.terminal {
             terminal.take_back();
         }
@@ -196,7 +285,7 @@ impl Sandbox {
             let signal = info.ssi_signo.cast_signed();
             continued |= signal == Signal::SIGCONT as i32;
             if signals::is_for_the_process(&info) {
-                let _ = self.namespaces.channel.send(&Message::Signal(signal), &[]);
+                let _ = self.helpers.channel.send(&Message::Signal(signal), &[]);
             }
         }
         continued
@@ -222,10 +311,10 @@ impl Drop for Sandbox {
         }
         self.kill();
         let mut ready = [PollFd::from_borrowed_fd(
-            self.namespaces.init.as_fd(),
+            self.helpers.inner.as_fd(),
             PollFlags::IN,
         )];
         while poll(&mut ready, None) == Err(rustix::io::Errno::INTR) {}
-        self.namespaces.reap();
+        self.helpers.reap();
     }
 }

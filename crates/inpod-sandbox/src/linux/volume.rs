@@ -17,7 +17,7 @@ use rustix::io::Errno;
 
 use crate::Files;
 
-const DATA: &str = "..data";
+pub(super) const DATA: &str = "..data";
 const NEW_DATA: &str = "..data_tmp";
 
 /// How long a replaced directory stays for readers that have followed `..data` but not yet opened the file. The kubelet's goes at
@@ -70,24 +70,17 @@ impl Volume {
     }
 
     fn make_directory(&self) -> io::Result<String> {
-        let now = jiff::Timestamp::now();
-        let time = now.strftime("..%Y_%m_%d_%H_%M_%S");
-        let mut number = now.subsec_nanosecond();
-        loop {
-            // The kubelet's suffix is a random number of this size.
-            let name = format!("{time}.{number:09}");
+        for name in directory_names() {
             match mkdirat(&self.root, &name, Mode::from_raw_mode(0o755)) {
                 Ok(()) => {}
-                Err(Errno::EXIST) => {
-                    number += 1;
-                    continue;
-                }
+                Err(Errno::EXIST) => continue,
                 Err(error) => return Err(error.into()),
             }
             let directory = self.open_directory(&name)?;
             fchmod(directory, Mode::from_raw_mode(0o755))?; // whatever the umask took
             return Ok(name);
         }
+        Err(Errno::EXIST.into())
     }
 
     fn publish(&self, directory: &str, files: &Files) -> io::Result<()> {
@@ -157,8 +150,16 @@ impl Volume {
     }
 }
 
+/// Names for a directory with a volume's files, for as long as one is taken.
+pub(super) fn directory_names() -> impl Iterator<Item = String> {
+    let now = jiff::Timestamp::now();
+    let time = now.strftime("..%Y_%m_%d_%H_%M_%S").to_string();
+    // The kubelet's suffix is a random number of this size.
+    (now.subsec_nanosecond()..).map(move |number| format!("{time}.{number:09}"))
+}
+
 /// One path component that does not clash with the layout's own names, which begin with two dots.
-fn is_file_name(name: &str) -> bool {
+pub(super) fn is_file_name(name: &str) -> bool {
     !name.is_empty() && name != "." && !name.starts_with("..") && !name.contains(['/', '\0'])
 }
 

@@ -3,10 +3,11 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use crate::linux::supervisor::Wanted;
 use crate::linux::{SignalMask, hosts};
-use crate::{Command, View};
+use crate::{Command, View, Way};
 
-/// The part of a [`View`] that mounts show, and the process to run. Its environment is the helpers' own.
+/// The part of a [`View`] that helpers show, and the process to run. Its environment is the helpers' own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Plan {
     /// Mount paths.
@@ -14,8 +15,13 @@ pub(super) struct Plan {
     pub(super) hidden: Vec<PathBuf>,
     /// Lines of `/etc/hosts`.
     pub(super) hosts: Vec<String>,
-    /// Whether connects are to be listened to.
-    pub(super) listen: bool,
+    /// Directories of the machine that are made for the volumes, from the outermost in.
+    pub(super) missing: Vec<PathBuf>,
+    /// What is to be listened to.
+    pub(super) connects: bool,
+    pub(super) paths: bool,
+    /// Whether volumes and hosts are files of the machine.
+    pub(super) real: bool,
     /// Whether the process is to lose the capabilities that the sandbox was made with.
     pub(super) drop_capabilities: bool,
     /// [`SignalMask::encode`]d.
@@ -25,16 +31,19 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(view: &View, command: &Command) -> Self {
+    pub(super) fn new(way: Way, view: &View, command: &Command) -> Self {
         Self {
             volumes: view.volumes.keys().cloned().collect(),
             hidden: view.hidden.clone(),
+            missing: Vec::new(),
+            connects: !view.redirects.is_empty(),
+            paths: way == Way::Listener,
+            real: way == Way::RealFiles,
             hosts: view
                 .hosts
                 .iter()
                 .map(|(address, names)| hosts::line(*address, names))
                 .collect(),
-            listen: !view.redirects.is_empty(),
             drop_capabilities: false,
             signal_mask: command
                 .signal_mask
@@ -54,15 +63,27 @@ impl Plan {
         for path in &self.hidden {
             option("--hide", path.as_os_str());
         }
+        for path in &self.missing {
+            option("--make", path.as_os_str());
+        }
         for line in &self.hosts {
             option("--host", OsStr::new(line));
         }
         option("--signal-mask", OsStr::new(&self.signal_mask));
-        args.extend(self.listen.then(|| "--listen".into()));
+        args.extend(self.connects.then(|| "--connects".into()));
+        args.extend(self.paths.then(|| "--paths".into()));
+        args.extend(self.real.then(|| "--real".into()));
         args.extend(self.drop_capabilities.then(|| "--drop-capabilities".into()));
         args.extend(["--".into(), self.program.clone()]);
         args.extend(self.args.iter().cloned());
         args
+    }
+
+    pub(super) fn wanted(&self) -> Wanted {
+        Wanted {
+            connects: self.connects,
+            paths: self.paths,
+        }
     }
 
     /// `None` for arguments that no [`Plan::to_args`] made.
@@ -75,7 +96,10 @@ impl Plan {
                 "--hide" => plan.hidden.push(args.next()?.into()),
                 "--host" => plan.hosts.push(args.next()?.into_string().ok()?),
                 "--signal-mask" => plan.signal_mask = args.next()?.into_string().ok()?,
-                "--listen" => plan.listen = true,
+                "--make" => plan.missing.push(args.next()?.into()),
+                "--connects" => plan.connects = true,
+                "--paths" => plan.paths = true,
+                "--real" => plan.real = true,
                 "--drop-capabilities" => plan.drop_capabilities = true,
                 "--" => break,
                 _ => return None,
@@ -99,7 +123,7 @@ mod tests {
 
     fn strings() -> impl Strategy<Value = Vec<OsString>> {
         prop::collection::vec(
-            prop_oneof![bytes(), Just("--".into()), Just("--listen".into())],
+            prop_oneof![bytes(), Just("--".into()), Just("--paths".into())],
             0..4,
         )
     }
@@ -107,13 +131,14 @@ mod tests {
     proptest! {
         #[test]
         fn a_plan_survives_the_way_through_arguments(
-            volumes in strings(), hidden in strings(), hosts in prop::collection::vec(".*", 0..3),
-            listen: bool, drop_capabilities: bool, program in bytes(), args in strings(),
+            volumes in strings(), hidden in strings(), missing in strings(),
+            hosts in prop::collection::vec(".*", 0..3), connects: bool, paths: bool, real: bool, drop_capabilities: bool, program in bytes(), args in strings(),
         ) {
             let plan = Plan {
                 volumes: volumes.into_iter().map(PathBuf::from).collect(),
                 hidden: hidden.into_iter().map(PathBuf::from).collect(),
-                hosts, listen, drop_capabilities, signal_mask: "2,15".into(), program, args,
+                missing: missing.into_iter().map(PathBuf::from).collect(),
+                hosts, connects, paths, real, drop_capabilities, signal_mask: "2,15".into(), program, args,
             };
             prop_assert_eq!(Plan::from_args(plan.to_args()), Some(plan));
         }

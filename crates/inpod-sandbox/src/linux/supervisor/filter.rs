@@ -1,5 +1,5 @@
-//! The seccomp filter: `connect` goes to the supervisor, sending without connecting first (TCP Fast Open) is refused so that clients
-//! fall back to `connect`, everything else passes.
+//! The seccomp filter: `connect`, and calls on paths where files are shown so, go to the supervisor; sending without connecting
+//! first (TCP Fast Open) is refused so that clients fall back to `connect`; everything else passes.
 //!
 //! Not seen: connects made by `io_uring`, and Fast Open through the 32-bit x86 `socketcall`.
 
@@ -17,6 +17,53 @@ struct Abi {
     send: &'static [(u32, u32)],
     /// `socketcall`, behind which 32-bit x86 has all of them.
     socketcall: Option<u32>,
+    paths: &'static [(u32, PathCallKind)],
+}
+
+/// What the supervisor is to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::linux) struct Wanted {
+    pub(in crate::linux) connects: bool,
+    pub(in crate::linux) paths: bool,
+}
+
+/// A call on a path, by its name in the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PathCallKind {
+    Open,
+    OpenAt,
+    OpenAt2,
+    Stat,
+    LStat,
+    NewFStatAt,
+    Statx,
+    ReadLink,
+    ReadLinkAt,
+    Access,
+    FAccessAt,
+    FAccessAt2,
+}
+
+use PathCallKind::{
+    Access, FAccessAt, FAccessAt2, LStat, NewFStatAt, Open, OpenAt, OpenAt2, ReadLink, ReadLinkAt,
+    Stat, Statx,
+};
+
+impl PathCallKind {
+    /// Whether the first argument is the directory that a path begins in.
+    pub(super) fn takes_directory(self) -> bool {
+        !matches!(self, Open | Stat | LStat | ReadLink | Access)
+    }
+
+    /// The position of the flags by which a call is about the descriptor itself (`AT_EMPTY_PATH`), which is what C libraries make of
+    /// `fstat`.
+    fn descriptor_flags(self) -> Option<u32> {
+        match self {
+            NewFStatAt => Some(3),
+            Statx => Some(2),
+            _ => None,
+        }
+    }
 }
 
 /// The `socketcall` for `connect`.
@@ -42,12 +89,37 @@ const ABIS: &[Abi] = &[
             (X32 + 538, 3),
         ],
         socketcall: None,
+        paths: &[
+            (2, Open),
+            (4, Stat),
+            (6, LStat),
+            (21, Access),
+            (89, ReadLink),
+            (257, OpenAt),
+            (262, NewFStatAt),
+            (267, ReadLinkAt),
+            (269, FAccessAt),
+            (332, Statx),
+            (437, OpenAt2),
+            (439, FAccessAt2),
+        ],
     },
     Abi {
         arch: AUDIT_ARCH_I386,
         connect: &[362],
         send: &[(369, 3), (370, 2), (345, 3)],
         socketcall: Some(I386_SOCKETCALL.cast_unsigned()),
+        paths: &[
+            (5, Open),
+            (33, Access),
+            (85, ReadLink),
+            (295, OpenAt),
+            (305, ReadLinkAt),
+            (307, FAccessAt),
+            (383, Statx),
+            (437, OpenAt2),
+            (439, FAccessAt2),
+        ],
     },
 ];
 
@@ -58,12 +130,32 @@ const ABIS: &[Abi] = &[
         connect: &[203],
         send: &[(206, 3), (211, 2), (269, 3)],
         socketcall: None,
+        paths: &[
+            (48, FAccessAt),
+            (56, OpenAt),
+            (78, ReadLinkAt),
+            (79, NewFStatAt),
+            (291, Statx),
+            (437, OpenAt2),
+            (439, FAccessAt2),
+        ],
     },
     Abi {
         arch: 0x4000_0028, // 32-bit ARM
         connect: &[283],
         send: &[(290, 3), (296, 2), (374, 3)],
         socketcall: None,
+        paths: &[
+            (5, Open),
+            (33, Access),
+            (85, ReadLink),
+            (322, OpenAt),
+            (332, ReadLinkAt),
+            (334, FAccessAt),
+            (397, Statx),
+            (437, OpenAt2),
+            (439, FAccessAt2),
+        ],
     },
 ];
 
@@ -81,13 +173,13 @@ const fn argument(n: u32) -> u32 {
 const REFUSE: u32 = SECCOMP_RET_ERRNO | libc::EOPNOTSUPP.cast_unsigned();
 
 /// The filter's program; `None` on an architecture whose calls are not known.
-pub(super) fn program() -> Option<Vec<sock_filter>> {
+pub(super) fn program(wanted: Wanted) -> Option<Vec<sock_filter>> {
     if ABIS.is_empty() {
         return None;
     }
     let mut program = vec![load(ARCH)];
     for abi in ABIS {
-        let block = block(abi);
+        let block = block(abi, wanted);
         program.push(jump(BPF_JEQ, abi.arch, 0, u8::try_from(block.len()).ok()?));
         program.extend(block);
     }
@@ -95,8 +187,29 @@ pub(super) fn program() -> Option<Vec<sock_filter>> {
     Some(program)
 }
 
-fn block(abi: &Abi) -> Vec<sock_filter> {
+/// The call on a path that has this number.
+pub(super) fn path_call(arch: u32, number: i32) -> Option<PathCallKind> {
+    let abi = ABIS.iter().find(|abi| abi.arch == arch)?;
+    let number = number.cast_unsigned();
+    abi.paths
+        .iter()
+        .find_map(|(path_call, kind)| (*path_call == number).then_some(*kind))
+}
+
+fn block(abi: &Abi, wanted: Wanted) -> Vec<sock_filter> {
     let mut block = vec![load(NUMBER)];
+    if wanted.connects {
+        block.extend(connects(abi));
+    }
+    if wanted.paths {
+        block.extend(paths(abi));
+    }
+    block.push(ret(SECCOMP_RET_ALLOW));
+    block
+}
+
+fn connects(abi: &Abi) -> Vec<sock_filter> {
+    let mut block = Vec::new();
     for &connect in abi.connect {
         block.extend([jump(BPF_JEQ, connect, 0, 1), ret(SECCOMP_RET_USER_NOTIF)]);
     }
@@ -110,16 +223,41 @@ fn block(abi: &Abi) -> Vec<sock_filter> {
         ]);
     }
     for &(send, flags) in abi.send {
-        block.extend([
-            jump(BPF_JEQ, send, 0, 4),
-            load(argument(flags)),
-            jump(BPF_JSET, libc::MSG_FASTOPEN.cast_unsigned(), 0, 1),
-            ret(REFUSE),
-            ret(SECCOMP_RET_ALLOW),
-        ]);
+        block.extend(unless_flagged(
+            send,
+            flags,
+            libc::MSG_FASTOPEN,
+            [REFUSE, SECCOMP_RET_ALLOW],
+        ));
     }
-    block.push(ret(SECCOMP_RET_ALLOW));
     block
+}
+
+fn paths(abi: &Abi) -> Vec<sock_filter> {
+    let mut block = Vec::new();
+    for &(number, kind) in abi.paths {
+        match kind.descriptor_flags() {
+            Some(flags) => block.extend(unless_flagged(
+                number,
+                flags,
+                libc::AT_EMPTY_PATH,
+                [SECCOMP_RET_ALLOW, SECCOMP_RET_USER_NOTIF],
+            )),
+            None => block.extend([jump(BPF_JEQ, number, 0, 1), ret(SECCOMP_RET_USER_NOTIF)]),
+        }
+    }
+    block
+}
+
+/// What becomes of one call, by whether a flag is set.
+fn unless_flagged(number: u32, flags: u32, flag: i32, [set, unset]: [u32; 2]) -> [sock_filter; 5] {
+    [
+        jump(BPF_JEQ, number, 0, 4),
+        load(argument(flags)),
+        jump(BPF_JSET, flag.cast_unsigned(), 0, 1),
+        ret(set),
+        ret(unset),
+    ]
 }
 
 fn load(offset: u32) -> sock_filter {
@@ -146,7 +284,20 @@ mod tests {
 
     /// What the kernel would do with a call: just enough of BPF for the program above.
     fn run(arch: u32, number: u32, args: [u32; 6]) -> u32 {
-        let program = program().unwrap();
+        run_with(CONNECTS, arch, number, args)
+    }
+
+    const CONNECTS: Wanted = Wanted {
+        connects: true,
+        paths: false,
+    };
+    const PATHS: Wanted = Wanted {
+        connects: false,
+        paths: true,
+    };
+
+    fn run_with(wanted: Wanted, arch: u32, number: u32, args: [u32; 6]) -> u32 {
+        let program = program(wanted).unwrap();
         let (mut at, mut accumulator) = (0, 0);
         loop {
             let i = program[at];
@@ -211,5 +362,36 @@ mod tests {
             SECCOMP_RET_ALLOW
         );
         assert_eq!(run(AUDIT_ARCH_I386, 42, [0; 6]), SECCOMP_RET_ALLOW);
+    }
+
+    #[test]
+    fn calls_on_paths_are_notified_where_they_are_wanted() {
+        for (arch, number) in [
+            (X86_64, 2),
+            (X86_64, 257),
+            (X86_64, 332),
+            (AUDIT_ARCH_I386, 5),
+            (AUDIT_ARCH_I386, 295),
+        ] {
+            assert_eq!(
+                run_with(PATHS, arch, number, [0; 6]),
+                SECCOMP_RET_USER_NOTIF
+            );
+            assert_eq!(run(arch, number, [0; 6]), SECCOMP_RET_ALLOW);
+        }
+        assert_eq!(run_with(PATHS, X86_64, 42, [0; 6]), SECCOMP_RET_ALLOW);
+    }
+
+    #[test]
+    fn what_is_asked_of_a_descriptor_passes() {
+        for (number, flags) in [(262, 3), (332, 2)] {
+            let mut args = [0; 6];
+            assert_eq!(
+                run_with(PATHS, X86_64, number, args),
+                SECCOMP_RET_USER_NOTIF
+            );
+            args[flags] = 0x1000;
+            assert_eq!(run_with(PATHS, X86_64, number, args), SECCOMP_RET_ALLOW);
+        }
     }
 }

@@ -9,15 +9,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat};
-use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
     OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount,
     mount_change, mount_remount, move_mount, open_tree, unmount,
 };
 
-/// As many symbolic links as the kernel follows in one path.
-const MAX_LINKS: usize = 40;
+use crate::linux::place;
 
 /// Keeps what is mounted here from the rest of the machine, where mounts are shared by default. What the machine mounts later still
 /// arrives, and what it unmounts goes, so that the sandbox holds no disk.
@@ -96,7 +94,7 @@ impl Mounts {
     /// A place to mount at: `path` itself if it exists. Otherwise its deepest directory that does is rebuilt in memory, with
     /// everything in it and what is missing.
     fn place(&mut self, path: &Path, kind: FileType) -> io::Result<PathBuf> {
-        let (existing, missing) = resolve(path)?;
+        let (existing, missing) = place::resolve(path)?;
         if missing.as_os_str().is_empty() {
             return Ok(existing);
         }
@@ -122,7 +120,7 @@ impl Mounts {
         }
         let original = match open_directory(path) {
             // Nothing in it is within reach (sops keeps a /run/secrets like that), so that nothing is lost.
-            Err(error) if is_out_of_reach(&error) && !is_searchable(path) => None,
+            Err(error) if place::is_out_of_reach(&error) && !is_searchable(path) => None,
             other => Some(other?),
         };
         let mode = fs::metadata(path)?.mode() & 0o7777;
@@ -142,45 +140,6 @@ impl Mounts {
     }
 }
 
-/// The deepest directory of a path that exists and can be seen, without symbolic links, and what is missing below it.
-fn resolve(path: &Path) -> io::Result<(PathBuf, PathBuf)> {
-    let mut path = path.to_owned();
-    for _ in 0..MAX_LINKS {
-        let mut missing = Vec::new();
-        let mut ancestor = path.as_path();
-        let existing = loop {
-            match fs::canonicalize(ancestor) {
-                Ok(existing) => break existing,
-                Err(error) if is_out_of_reach(&error) => {}
-                Err(error) => return Err(error),
-            }
-            let (Some(name), Some(parent)) = (ancestor.file_name(), ancestor.parent()) else {
-                return Err(io::ErrorKind::InvalidInput.into());
-            };
-            missing.push(name.to_owned());
-            ancestor = parent;
-        };
-        // A link that leads to nothing is missing too, but what it leads to is what has to be made.
-        let missing: PathBuf = missing.into_iter().rev().collect();
-        let mut components = missing.components();
-        let Some(first) = components.next() else {
-            return Ok((existing, missing));
-        };
-        match fs::read_link(existing.join(first)) {
-            Ok(target) => path = existing.join(target).join(components.as_path()),
-            Err(_) => return Ok((existing, missing)),
-        }
-    }
-    Err(Errno::LOOP.into())
-}
-
-fn is_out_of_reach(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
-    )
-}
-
 fn is_searchable(path: &Path) -> bool {
     rustix::fs::access(path, Access::EXEC_OK).is_ok()
 }
@@ -194,7 +153,7 @@ fn copy_entries(original: &OwnedFd, directory: &Path) -> io::Result<()> {
         }
         match copy_entry(original, name, directory) {
             // What goes away meanwhile, or what even its owner may not see (a FUSE mount), would not be there for the process.
-            Err(error) if is_out_of_reach(&error) => {}
+            Err(error) if place::is_out_of_reach(&error) => {}
             other => other?,
         }
     }

@@ -12,8 +12,8 @@ use rustix::thread::{
     set_capabilities,
 };
 
-use super::helper::{self, Role};
 use super::plan::Plan;
+use super::start::{self, Role};
 use crate::linux::channel::{Channel, Failure, Message, Stage};
 
 pub(super) fn main(channel: &Channel, mut plan: Plan) -> ! {
@@ -76,9 +76,9 @@ fn keep_over_exec(capability: CapabilitySet) -> io::Result<()> {
 }
 
 fn start_init(channel: &Channel, plan: &Plan) -> Result<Pid, Failure> {
-    let environment = helper::environment(std::env::vars_os());
+    let environment = start::environment(std::env::vars_os());
     environment
-        .and_then(|environment| helper::start(Role::Init, channel.as_fd(), plan, &environment))
+        .and_then(|environment| start::helper(Role::Init, channel.as_fd(), plan, &environment))
         .map_err(Failure::at(
             Stage::Permission,
             "start a process in a PID namespace",

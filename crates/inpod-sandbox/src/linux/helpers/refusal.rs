@@ -4,7 +4,7 @@ use std::fs;
 
 /// What is known to make a kernel refuse.
 #[derive(Debug, Default)]
-pub(super) struct Machine {
+pub(in crate::linux) struct Machine {
     /// `user.max_user_namespaces`
     max_user_namespaces: Option<u64>,
     /// Ubuntu's `kernel.apparmor_restrict_unprivileged_userns`
@@ -16,7 +16,7 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn look() -> Self {
+    pub(in crate::linux) fn look() -> Self {
         let sysctl = |name: &str| {
             fs::read_to_string(format!("/proc/sys/{name}"))
                 .ok()?
@@ -38,7 +38,7 @@ impl Machine {
 }
 
 /// Sentences that name every cause that is there.
-pub(super) fn remedy(machine: &Machine) -> String {
+pub(in crate::linux) fn remedy(machine: &Machine) -> String {
     let mut causes = Vec::new();
     if machine.max_user_namespaces == Some(0) {
         causes.push("user.max_user_namespaces is 0: `sudo sysctl user.max_user_namespaces=10000` allows them");

@@ -15,7 +15,7 @@ use nix::sys::signal::{SigSet, Signal};
 use rustix::process::Pid;
 
 use super::plan::Plan;
-use super::{init, setup};
+use super::{guardian, init, setup};
 use crate::linux::channel::Channel;
 use crate::linux::{SignalMask, sys};
 
@@ -26,6 +26,8 @@ pub(super) enum Role {
     Setup,
     /// The first process inside.
     Init,
+    /// Without namespaces: starts the process, and clears up after it and after the program that runs the sandbox.
+    Guardian,
 }
 
 impl Role {
@@ -33,6 +35,7 @@ impl Role {
         match self {
             Self::Setup => "inpod-setup",
             Self::Init => "inpod-init",
+            Self::Guardian => "inpod-guardian",
         }
     }
 }
@@ -41,7 +44,7 @@ impl Role {
 pub(crate) fn enter_if_asked() {
     let mut args = std::env::args_os();
     let name = args.next();
-    let Some(role) = [Role::Setup, Role::Init]
+    let Some(role) = [Role::Setup, Role::Init, Role::Guardian]
         .into_iter()
         .find(|role| name.as_deref() == Some(role.name().as_ref()))
     else {
@@ -56,6 +59,7 @@ pub(crate) fn enter_if_asked() {
     match role {
         Role::Setup => setup::main(&channel, plan),
         Role::Init => init::main(&channel, &plan),
+        Role::Guardian => guardian::main(&channel, &plan),
     }
 }
 
@@ -66,7 +70,7 @@ fn arguments(mut args: impl Iterator<Item = OsString>) -> Option<(Channel, Plan)
 }
 
 /// Starts a helper, with every signal blocked from its first instruction: what the terminal sends to the process group is not for it.
-pub(super) fn start(
+pub(super) fn helper(
     role: Role,
     channel: BorrowedFd<'_>,
     plan: &Plan,
@@ -88,7 +92,7 @@ pub(super) fn start(
 }
 
 /// Starts the process itself, found in the PATH of this one's environment, which is its own.
-pub(super) fn start_process(plan: &Plan) -> io::Result<Pid> {
+pub(super) fn process(plan: &Plan) -> io::Result<Pid> {
     let program = c_string(&plan.program)?;
     let mut args = vec![program.clone()];
     args.extend(c_strings(plan.args.clone())?);

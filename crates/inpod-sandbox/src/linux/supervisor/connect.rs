@@ -4,45 +4,50 @@
 //! The kernel reads an address again when a call is continued, so a process that rewrites it meanwhile gets past the supervisor. This
 //! shows a process a Pod's network; it does not lock it in.
 
-mod address;
-mod filter;
-
-use std::io::{self, IoSliceMut};
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use nix::sys::uio::{RemoteIoVec, process_vm_readv};
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::net::AddressFamily;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
-use super::sys::{self, Answer, Notification};
-use crate::Redirect;
+use super::{Supervisor, address, filter, memory};
+use crate::linux::sys::{self, Answer, Notification};
 
-/// Puts the filter on this thread and all it starts from now on.
-pub(super) fn listen() -> io::Result<OwnedFd> {
-    let program = filter::program().ok_or(io::ErrorKind::Unsupported)?;
-    sys::install_filter(&program)
+/// An address that no network has (RFC 1112, section 4), by which a helper finds out whether its connects are led.
+const PROBE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(240, 0, 0, 1)), 0);
+/// What the kernel never says of that one.
+const PROBED: Errno = Errno::ISCONN;
+
+/// Whether connects of this process are led by a supervisor.
+///
+/// # Errors
+/// Why not: what the supervisor met, or ENETUNREACH and its like from the kernel.
+pub(crate) fn probe() -> Result<(), Errno> {
+    let socket = socket_with(
+        AddressFamily::INET,
+        SocketType::DGRAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    match rustix::net::connect(&socket, &PROBE) {
+        Err(PROBED) => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => Err(Errno::NETUNREACH),
+    }
 }
 
-/// Answers for the listener on a thread of its own, until no process is left under the filter.
-pub(super) fn supervise(listener: OwnedFd, redirects: Vec<Redirect>) -> io::Result<()> {
-    let supervisor = Arc::new(Supervisor {
-        listener,
-        redirects,
-    });
-    std::thread::Builder::new()
-        .name("inpod-connect".into())
-        .spawn(move || supervisor.run())?;
-    Ok(())
-}
-
-struct Supervisor {
-    listener: OwnedFd,
-    redirects: Vec<Redirect>,
+/// What a `connect` is.
+enum Asked {
+    /// Not our business.
+    Elsewhere,
+    /// [`probe`], which has come through.
+    Probe,
+    Lead(Connect),
 }
 
 /// A `connect` that waits, its descriptor and the address it is to go to.
@@ -53,68 +58,74 @@ struct Connect {
 }
 
 impl Supervisor {
-    fn run(self: Arc<Self>) {
-        loop {
-            let mut ready = [PollFd::new(&self.listener, PollFlags::IN)];
-            match poll(&mut ready, None) {
-                Err(Errno::INTR) => continue,
-                Ok(_) if ready[0].revents().contains(PollFlags::IN) => {}
-                _ => return, // HUP: nobody is left
-            }
-            match sys::receive(self.listener.as_fd()) {
-                Ok(notification) => self.handle(notification),
-                // ENOENT: its thread died in the meantime.
-                Err(error) => tracing::debug!(%error, "no connect to answer"),
-            }
-        }
-    }
-
-    fn handle(self: &Arc<Self>, notification: Notification) {
+    pub(super) fn connect_waits(self: &Arc<Self>, notification: Notification) {
         match self.inspect(notification) {
-            Ok(None) => self.answer(notification.id, Answer::Continue),
-            Ok(Some(connect)) => self.lead(connect),
-            Err(error) => {
-                tracing::warn!(%error, "refused a connect that could not be led to its address");
-                self.answer(
-                    notification.id,
-                    Answer::Fail(Errno::CONNREFUSED.raw_os_error()),
+            Ok(Asked::Elsewhere) => self.answer(notification.id, Answer::Continue),
+            Ok(Asked::Probe) => {
+                self.proven.store(true, Ordering::Relaxed);
+                self.answer(notification.id, Answer::Fail(PROBED.raw_os_error()));
+            }
+            Ok(Asked::Lead(connect)) => self.lead(connect),
+            Err(error) if self.proven.load(Ordering::Relaxed) => {
+                tracing::warn!(
+                    "refused a connect of process {}, because where it goes cannot be seen or led: {error}",
+                    notification.thread
                 );
+                self.refuse(notification.id);
+            }
+            // Of its probe that fails, the helper tells.
+            Err(error) => {
+                let refused = Errno::CONNREFUSED.raw_os_error();
+                let errno = error.raw_os_error().unwrap_or(refused);
+                self.answer(notification.id, Answer::Fail(errno));
             }
         }
     }
 
-    /// `None` for an address that is not ours. An error must not let the call go on: it would reach the real network.
-    fn inspect(&self, notification: Notification) -> io::Result<Option<Connect>> {
+    /// An error must not let the call go on: it would reach the real network.
+    fn inspect(&self, notification: Notification) -> io::Result<Asked> {
         let [descriptor, pointer, length] = arguments(notification)?;
         let length = usize::try_from(length)
             .unwrap_or(usize::MAX)
             .min(address::MAX_LENGTH);
-        let bytes = match read_memory(notification.thread, pointer, length) {
+        let bytes = match memory::read(notification.thread, pointer, length) {
             // The kernel says so itself.
-            Err(error) if error.raw_os_error() == Some(nix::libc::EFAULT) => return Ok(None),
+            Err(error) if error.raw_os_error() == Some(nix::libc::EFAULT) => {
+                return Ok(Asked::Elsewhere);
+            }
             other => other?,
         };
-        let Some(to) = address::parse(&bytes).and_then(|from| self.target(from)) else {
-            return Ok(None);
+        let asked = address::parse(&bytes);
+        let probe = asked == Some(PROBE);
+        let to = if probe {
+            PROBE
+        } else {
+            match asked.and_then(|from| self.target(from)) {
+                Some(to) => to,
+                None => return Ok(Asked::Elsewhere),
+            }
         };
         let descriptor =
             i32::try_from(descriptor & u64::from(u32::MAX)).map_err(|_| Errno::BADF)?;
         let process = open_process(notification.thread)?;
         let socket = match pidfd_getfd(&process, descriptor, PidfdGetfdFlags::empty()) {
-            Err(Errno::BADF) => return Ok(None), // again the kernel's to say
+            Err(Errno::BADF) => return Ok(Asked::Elsewhere), // again the kernel's to say
             other => other?,
         };
         if !sys::is_waiting(self.listener.as_fd(), notification.id) {
             return Err(Errno::SRCH.into()); // another process may have its number by now
         }
+        if probe {
+            return Ok(Asked::Probe);
+        }
         let to = match rustix::net::sockopt::socket_domain(&socket) {
             Ok(AddressFamily::INET) if to.is_ipv4() => to,
             Ok(AddressFamily::INET6) => address::for_ipv6(to),
             Ok(AddressFamily::INET) => return Err(Errno::AFNOSUPPORT.into()),
-            _ => return Ok(None), // no internet socket: the kernel refuses the address
+            _ => return Ok(Asked::Elsewhere), // no internet socket: the kernel refuses the address
         };
         let id = notification.id;
-        Ok(Some(Connect { id, socket, to }))
+        Ok(Asked::Lead(Connect { id, socket, to }))
     }
 
     fn target(&self, from: SocketAddr) -> Option<SocketAddr> {
@@ -135,23 +146,21 @@ impl Supervisor {
         let supervisor = Arc::clone(self);
         let thread = std::thread::Builder::new().name("inpod-connect".into());
         if let Err(error) = thread.spawn(move || supervisor.connect(&connect)) {
-            tracing::warn!(%error, "refused a connect");
-            self.answer(id, Answer::Fail(Errno::CONNREFUSED.raw_os_error()));
+            tracing::warn!("refused a connect, for want of a thread: {error}");
+            self.refuse(id);
         }
     }
 
     fn connect(&self, connect: &Connect) {
         let answer = match rustix::net::connect(&connect.socket, &connect.to) {
-            Ok(()) => Answer::Done,
+            Ok(()) => Answer::Return(0),
             Err(error) => Answer::Fail(error.raw_os_error()),
         };
         self.answer(connect.id, answer);
     }
 
-    fn answer(&self, id: u64, answer: Answer) {
-        if let Err(error) = sys::answer(self.listener.as_fd(), id, answer) {
-            tracing::debug!(%error, "nobody waits for the answer to a connect");
-        }
+    fn refuse(&self, id: u64) {
+        self.answer(id, Answer::Fail(Errno::CONNREFUSED.raw_os_error()));
     }
 }
 
@@ -163,7 +172,7 @@ fn arguments(notification: Notification) -> io::Result<[u64; 3]> {
     {
         return Ok([first, second, third & u64::from(u32::MAX)]);
     }
-    let bytes = read_memory(notification.thread, second, 12)?;
+    let bytes = memory::read(notification.thread, second, 12)?;
     let mut words = bytes
         .as_chunks::<4>()
         .0
@@ -171,18 +180,6 @@ fn arguments(notification: Notification) -> io::Result<[u64; 3]> {
         .map(|word| u64::from(u32::from_ne_bytes(*word)));
     let mut word = || words.next().ok_or(io::ErrorKind::UnexpectedEof);
     Ok([word()?, word()?, word()?])
-}
-
-fn read_memory(thread: i32, pointer: u64, length: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; length];
-    let remote = RemoteIoVec {
-        base: usize::try_from(pointer).map_err(|_| io::ErrorKind::InvalidInput)?,
-        len: length,
-    };
-    let thread = nix::unistd::Pid::from_raw(thread);
-    let read = process_vm_readv(thread, &mut [IoSliceMut::new(&mut bytes)], &[remote])?;
-    bytes.truncate(read);
-    Ok(bytes)
 }
 
 /// The process of a thread. Most connects come from the thread that the process began with, which bears its number.

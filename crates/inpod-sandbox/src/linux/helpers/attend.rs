@@ -1,0 +1,117 @@
+//! What the helpers next to the process do for it: start it, hand on signals, reap, and report.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitOptions, wait};
+
+use super::plan::Plan;
+use super::start;
+use crate::linux::channel::{Channel, Failure, Message, Stage};
+use crate::linux::supervisor::{self, Wanted};
+
+/// The listener for what is wanted of one, on this process and all it starts from now on.
+pub(super) fn listen(wanted: Wanted) -> Result<Option<OwnedFd>, Failure> {
+    if wanted == Wanted::default() {
+        return Ok(None);
+    }
+    let listener = supervisor::listen(wanted);
+    let what = "answer for a process by a seccomp listener";
+    listener
+        .map(Some)
+        .map_err(Failure::at(Stage::Listener, what))
+}
+
+/// Reports that everything is in place, starts the process when told to, and stays until it has ended or the other side has.
+pub(super) fn process(
+    channel: &Channel,
+    plan: &Plan,
+    volumes: Vec<OwnedFd>,
+    listener: Option<OwnedFd>,
+) -> Result<(), Failure> {
+    let children = SignalFd::with_flags(
+        &SigSet::from(Signal::SIGCHLD),
+        SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
+    )
+    .map_err(Failure::at(Stage::Setup, "watch for children"))?;
+
+    let descriptors: Vec<BorrowedFd<'_>> =
+        volumes.iter().chain(&listener).map(AsFd::as_fd).collect();
+    let lost = || Failure::at(Stage::Setup, "report to the program that runs the sandbox");
+    channel
+        .send(&Message::Ready, &descriptors)
+        .map_err(lost())?;
+    drop((volumes, listener));
+    match channel.receive().map_err(lost())? {
+        Some((Message::Go, _)) => {}
+        _ => return Ok(()),
+    }
+    if plan.connects {
+        supervisor::probe().map_err(Failure::at(
+            Stage::Listener,
+            "take the sockets of another process",
+        ))?;
+    }
+    let process = start::process(plan).map_err(Failure::at(Stage::Execute, "start the program"))?;
+    channel.send(&Message::Started, &[]).map_err(lost())?;
+    attend(channel, &children, process);
+    Ok(())
+}
+
+/// Until the process ends or the other side of the channel does.
+fn attend(channel: &Channel, children: &SignalFd, process: Pid) {
+    loop {
+        let mut ready = [
+            PollFd::new(channel, PollFlags::IN),
+            PollFd::new(children, PollFlags::IN),
+        ];
+        if poll(&mut ready, None).is_err() {
+            continue; // EINTR
+        }
+        let (told, reap) = (
+            !ready[0].revents().is_empty(),
+            !ready[1].revents().is_empty(),
+        );
+        if reap {
+            while let Ok(Some(_)) = children.read_signal() {}
+            if reap_all(channel, process) {
+                return;
+            }
+        }
+        if told {
+            match channel.receive() {
+                Ok(Some((Message::Signal(signal), _))) => {
+                    let process = nix::unistd::Pid::from_raw(process.as_raw_nonzero().get());
+                    if let Ok(signal) = Signal::try_from(signal) {
+                        let _ = nix::sys::signal::kill(process, signal);
+                    }
+                }
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+}
+
+/// Whether the process is among those that ended.
+fn reap_all(channel: &Channel, process: Pid) -> bool {
+    loop {
+        let (pid, status) = match wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
+            Ok(Some(child)) => child,
+            Err(Errno::INTR) => continue,
+            Ok(None) | Err(_) => return false,
+        };
+        if pid != process {
+            continue;
+        }
+        if status.stopped() {
+            let _ = channel.send(&Message::Stopped, &[]);
+        } else {
+            let _ = channel.send(&Message::Exited(status.as_raw()), &[]);
+            return true;
+        }
+    }
+}

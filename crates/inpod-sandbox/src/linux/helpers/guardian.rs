@@ -1,0 +1,59 @@
+//! Where there is no PID namespace to end with: next to the process stands a guardian, to which everything is left that the process
+//! leaves, because it is a child subreaper. It ends with the process or with the program that runs the sandbox, kills what is there
+//! then, and takes real files away. Should it be killed, that program is a subreaper too, and does the same.
+
+use std::os::fd::OwnedFd;
+
+use rustix::process::{getpid, set_child_subreaper};
+use rustix::thread::{CapabilitySet, capabilities, set_no_new_privs};
+
+use super::attend;
+use super::plan::Plan;
+use super::real::RealFiles;
+use crate::linux::channel::{Channel, Failure, Message, Stage};
+use crate::linux::orphans::Orphans;
+
+pub(super) fn main(channel: &Channel, plan: &Plan) -> ! {
+    let files = plan.real.then(|| RealFiles::of(plan));
+    let mut orphans = None;
+    let ended = run(channel, plan, files.as_ref(), &mut orphans);
+    if let Some(orphans) = &mut orphans {
+        orphans.kill_all(&[]);
+    }
+    let code = match ended {
+        Ok(()) => 0,
+        Err(failure) => {
+            let _ = channel.send(&Message::Failed(failure), &[]);
+            1
+        }
+    };
+    std::process::exit(code)
+}
+
+fn run(
+    channel: &Channel,
+    plan: &Plan,
+    files: Option<&RealFiles>,
+    orphans: &mut Option<Orphans>,
+) -> Result<(), Failure> {
+    let setup = |what: &'static str| Failure::at(Stage::Setup, what);
+    set_child_subreaper(Some(getpid()))
+        .map_err(Failure::at(Stage::Setup, "become a child subreaper"))?;
+    *orphans = Some(Orphans::new().map_err(setup("look into /proc"))?);
+    let made = files.map(RealFiles::make).transpose()?;
+    let volumes = made.iter().flat_map(|made| &made.volumes);
+    let volumes = volumes.map(OwnedFd::try_clone).collect::<Result<_, _>>();
+    let volumes = volumes.map_err(setup("hand over a volume"))?;
+    let privileged =
+        capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
+    if (plan.connects || plan.paths) && !privileged {
+        set_no_new_privs(true).map_err(Failure::at(Stage::Listener, "give up new privileges"))?;
+    }
+    let listener = attend::listen(plan.wanted())?;
+    let ended = attend::process(channel, plan, volumes, listener);
+    if let Some(orphans) = orphans {
+        orphans.kill_all(&[]); // before the files go that they read
+    }
+    drop(made);
+    ended
+}

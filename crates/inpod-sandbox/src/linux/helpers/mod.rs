@@ -1,0 +1,313 @@
+//! The processes next to the one in the sandbox, each started from this program.
+//!
+//! With namespaces they are two: *setup* makes the namespaces and waits for *init*, PID 1 inside, which mounts, starts the process and
+//! ends with it. Each ends when one of the others does: init sees the caller's death by the end of their [`Channel`] and setup's by
+//! the parent-death signal, setup sees the caller's and init's, and the caller kills init when setup is dead. With init the kernel
+//! kills everything in its PID namespace and takes the mounts away.
+//!
+//! Without, a *guardian* does as much of that as can be done. What it cannot do once it is killed, the caller does.
+
+mod attend;
+mod guardian;
+mod init;
+mod mounts;
+mod plan;
+mod real;
+pub(super) mod refusal;
+mod setup;
+mod start;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
+
+use plan::Plan;
+use real::RealFiles;
+use start::Role;
+pub(super) use start::enter_if_asked;
+
+use super::channel::{Channel, Failure, Message, Stage};
+use super::orphans::Orphans;
+use crate::{Attempt, Command, Error, View, Way};
+
+/// Helpers that have everything in place, ready to start the program.
+#[derive(Debug)]
+pub(super) struct Helpers {
+    pub(super) channel: Channel,
+    /// The pidfd of the one that starts the program: readable once nothing lives inside any more.
+    pub(super) inner: OwnedFd,
+    /// Writable, in the order of the view's; none where the caller answers for the files.
+    pub(super) volumes: Vec<OwnedFd>,
+    /// Where the kernel asks what the caller is to answer.
+    pub(super) listener: Option<OwnedFd>,
+    outer: Outer,
+}
+
+/// What is to be waited for and cleared up once nothing lives inside.
+#[derive(Debug)]
+enum Outer {
+    /// Setup. It ends when the channel does, so that is to be dropped first.
+    Setup(Ended),
+    Guardian(Leavings),
+}
+
+/// A helper's pidfd, waited for when dropped.
+#[derive(Debug)]
+struct Ended(OwnedFd);
+
+/// What a guardian leaves when it is killed, cleared up when dropped.
+#[derive(Debug)]
+struct Leavings {
+    guardian: Ended,
+    /// Children that this process had before.
+    spared: Vec<Pid>,
+    files: Option<RealFiles>,
+    /// Whether the files are known to be made, and this process to have the lock on them.
+    owned: bool,
+    cleared: AtomicBool,
+}
+
+/// Makes everything ready for the program, which then waits for [`Helpers::go`].
+pub(super) fn make(way: Way, view: &View, command: &Command) -> Result<Helpers, Error> {
+    // Init is ours to reap should setup be killed: a container's first process may never do it.
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+    let (channel, theirs) = Channel::pair().map_err(not_started)?;
+    let environment = start::environment(environment(view)).map_err(not_started)?;
+    let mut plan = Plan::new(way, view, command);
+    if way == Way::Namespaces {
+        let setup = start(Role::Setup, theirs, &plan, &environment)?;
+        return Namespaces { channel, setup }.made(&plan, command);
+    }
+    if plan.real {
+        plan.missing = RealFiles::missing(view)?;
+    }
+    let spared = Orphans::new().map_err(not_started)?.children();
+    let guardian = start(Role::Guardian, theirs, &plan, &environment)?;
+    let leavings = Leavings {
+        guardian,
+        spared,
+        files: plan.real.then(|| RealFiles::of(&plan)),
+        owned: false,
+        cleared: AtomicBool::new(false),
+    };
+    guarded(way, channel, leavings, &plan, command)
+}
+
+fn start(
+    role: Role,
+    channel: Channel,
+    plan: &Plan,
+    environment: &[std::ffi::CString],
+) -> Result<Ended, Error> {
+    let helper = start::helper(role, channel.as_fd(), plan, environment).map_err(not_started)?;
+    let pidfd = pidfd_open(helper, PidfdFlags::empty());
+    Ok(Ended(
+        pidfd.map_err(|error| not_started(io::Error::from(error)))?,
+    ))
+}
+
+/// Setup at work.
+struct Namespaces {
+    /// Before setup, so that its end goes first, whatever goes wrong.
+    channel: Channel,
+    setup: Ended,
+}
+
+impl Namespaces {
+    fn made(self, plan: &Plan, command: &Command) -> Result<Helpers, Error> {
+        // Setup introduces init while init is at work, so either may be heard first.
+        let (mut init, mut ready) = (None, None);
+        let (inner, mut descriptors) = loop {
+            // Should setup be killed before init asks to die with it, nobody else tells.
+            let ended = self.setup.or_message(&self.channel).map_err(not_started)?;
+            match self.channel.try_receive().map_err(not_started)? {
+                Some((Message::Init, descriptors)) => init = descriptors.into_iter().next(),
+                Some((Message::Ready, descriptors)) => ready = Some(descriptors),
+                Some((Message::Failed(failure), _)) => {
+                    return Err(error(failure, Way::Namespaces, command));
+                }
+                None if ended => return Err(Error::Killed),
+                _ => {}
+            }
+            match (init, ready) {
+                (Some(init), Some(ready)) => break (init, ready),
+                unfinished => (init, ready) = unfinished,
+            }
+        };
+        Ok(Helpers {
+            listener: if plan.connects {
+                descriptors.pop()
+            } else {
+                None
+            },
+            channel: self.channel,
+            inner,
+            volumes: descriptors,
+            outer: Outer::Setup(self.setup),
+        })
+    }
+}
+
+fn guarded(
+    way: Way,
+    channel: Channel,
+    mut leavings: Leavings,
+    plan: &Plan,
+    command: &Command,
+) -> Result<Helpers, Error> {
+    let answer = channel.receive().map_err(not_started)?;
+    let mut descriptors = match answer {
+        Some((Message::Ready, descriptors)) => descriptors,
+        other => {
+            drop(channel);
+            return Err(match other {
+                Some((Message::Failed(failure), _)) => error(failure, way, command),
+                _ => Error::Killed,
+            });
+        }
+    };
+    leavings.owned = true;
+    let inner = leavings.guardian.0.try_clone().map_err(not_started)?;
+    Ok(Helpers {
+        listener: if plan.connects || plan.paths {
+            descriptors.pop()
+        } else {
+            None
+        },
+        channel,
+        inner,
+        volumes: descriptors,
+        outer: Outer::Guardian(leavings),
+    })
+}
+
+impl Helpers {
+    /// Starts the program.
+    pub(super) fn go(&self, way: Way, command: &Command) -> Result<(), Error> {
+        let failed = |source| Error::Setup {
+            what: "start the program".into(),
+            source,
+        };
+        self.channel.send(&Message::Go, &[]).map_err(failed)?;
+        match self.channel.receive().map_err(failed)? {
+            Some((Message::Started, _)) => Ok(()),
+            Some((Message::Failed(failure), _)) => Err(error(failure, way, command)),
+            _ => Err(Error::Killed),
+        }
+    }
+
+    /// The pidfd of the outermost: it never ends before the inner one, unless by force.
+    pub(super) fn outer(&self) -> BorrowedFd<'_> {
+        match &self.outer {
+            Outer::Setup(setup) => setup.0.as_fd(),
+            Outer::Guardian(leavings) => leavings.guardian.0.as_fd(),
+        }
+    }
+
+    /// Once the inner one has ended: leaves nothing behind.
+    pub(super) fn reap(&self) {
+        match &self.outer {
+            Outer::Setup(setup) => {
+                setup.wait();
+                // Ours only when setup was killed.
+                let _ = waitid(
+                    WaitId::PidFd(self.inner.as_fd()),
+                    WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
+                );
+            }
+            Outer::Guardian(leavings) => leavings.clear(),
+        }
+    }
+}
+
+impl Ended {
+    /// Waits for something on the channel, or for the helper's end, and tells whether it has ended.
+    fn or_message(&self, channel: &Channel) -> io::Result<bool> {
+        let mut ready = [
+            PollFd::new(&self.0, PollFlags::IN),
+            PollFd::new(channel, PollFlags::IN),
+        ];
+        retry_on_intr(|| poll(&mut ready, None))?;
+        Ok(!ready[0].revents().is_empty())
+    }
+
+    fn wait(&self) {
+        // Fails if that was done before.
+        let _ = retry_on_intr(|| waitid(WaitId::PidFd(self.0.as_fd()), WaitIdOptions::EXITED));
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.wait();
+    }
+}
+
+impl Leavings {
+    /// Once: later, what looks the same may be another's.
+    fn clear(&self) {
+        if self.cleared.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.guardian.wait();
+        if let Ok(mut orphans) = Orphans::new() {
+            orphans.kill_all(&self.spared);
+        }
+        match &self.files {
+            Some(files) if self.owned => files.clear(),
+            Some(files) => files.clear_orphaned(),
+            None => {}
+        }
+    }
+}
+
+impl Drop for Leavings {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// The helpers' environment, which is the process's.
+fn environment(view: &View) -> BTreeMap<OsString, OsString> {
+    let mut environment: BTreeMap<_, _> = std::env::vars_os().collect();
+    for (name, value) in &view.environment {
+        match value {
+            Some(value) => environment.insert(name.clone(), value.clone()),
+            None => environment.remove(name),
+        };
+    }
+    environment
+}
+
+fn not_started(source: io::Error) -> Error {
+    Error::Setup {
+        what: "start a helper process".into(),
+        source,
+    }
+}
+
+fn error(failure: Failure, way: Way, command: &Command) -> Error {
+    let Failure { stage, errno, what } = failure;
+    let source = io::Error::from_raw_os_error(errno);
+    let program = || command.program.display().to_string();
+    match (stage, errno) {
+        (Stage::Execute, nix::libc::ENOENT | nix::libc::ENOTDIR) => {
+            Error::NotFound { program: program() }
+        }
+        (Stage::Execute, _) => Error::NotExecutable {
+            program: program(),
+            source,
+        },
+        (Stage::Permission | Stage::Listener, _) => Error::Refused {
+            attempts: vec![Attempt { way, what, source }],
+            remedy: String::new(),
+        },
+        (Stage::Setup, _) => Error::Setup { what, source },
+    }
+}

@@ -1,0 +1,348 @@
+//! Files without mounts: what the process asks of paths, answered from a [`Tree`].
+//!
+//! Like a connect, a call that is not ours is continued, and the kernel reads its path again.
+
+use std::fs::File;
+use std::io;
+use std::mem::offset_of;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use nix::libc;
+use rustix::fs::{FileType, Stat, fstat};
+use rustix::io::Errno;
+
+use super::{Supervisor, filter, memory};
+use crate::linux::sys::{self, Answer, Notification};
+use crate::linux::tree::{Node, Tree};
+
+/// A call on a path. Pointers are into the process's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PathCall {
+    directory: i32,
+    path: u64,
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    Open {
+        flags: u64,
+    },
+    /// Flags by a pointer to a `struct open_how`.
+    Open2 {
+        how: u64,
+    },
+    Stat {
+        buffer: u64,
+        follow: bool,
+    },
+    Statx {
+        buffer: u64,
+        follow: bool,
+    },
+    ReadLink {
+        buffer: u64,
+        size: u64,
+    },
+    Access {
+        mode: u64,
+        follow: bool,
+    },
+}
+
+/// The call that a notification is, if it is on a path.
+pub(super) fn call(notification: &Notification) -> Option<PathCall> {
+    use filter::PathCallKind as Kind;
+    let args = notification.args;
+    let kind = filter::path_call(notification.arch, notification.number)?;
+    // Without a directory of its own a call means the working directory.
+    let at = kind.takes_directory();
+    let directory = if at { low(args[0]) } else { libc::AT_FDCWD };
+    let argument = |n: usize| args[usize::from(at) + n];
+    let follows = |flags: u64| flags & flag(libc::AT_SYMLINK_NOFOLLOW) == 0;
+    let what = match kind {
+        Kind::Open | Kind::OpenAt => What::Open { flags: argument(1) },
+        Kind::OpenAt2 => What::Open2 { how: argument(1) },
+        Kind::Stat | Kind::LStat => What::Stat {
+            buffer: argument(1),
+            follow: kind == Kind::Stat,
+        },
+        Kind::NewFStatAt => What::Stat {
+            buffer: argument(1),
+            follow: follows(argument(2)),
+        },
+        Kind::Statx => What::Statx {
+            buffer: argument(3),
+            follow: follows(argument(1)),
+        },
+        Kind::ReadLink | Kind::ReadLinkAt => What::ReadLink {
+            buffer: argument(1),
+            size: argument(2),
+        },
+        Kind::Access | Kind::FAccessAt => What::Access {
+            mode: argument(1),
+            follow: true,
+        },
+        Kind::FAccessAt2 => What::Access {
+            mode: argument(1),
+            follow: follows(argument(2)),
+        },
+    };
+    Some(PathCall {
+        directory,
+        path: argument(0),
+        what,
+    })
+}
+
+impl Supervisor {
+    pub(super) fn path_call(
+        &self,
+        tree: &Mutex<Tree>,
+        notification: &Notification,
+        call: &PathCall,
+    ) {
+        // What cannot be read (a program that may not be traced) is left to the kernel, and the machine's own files.
+        let answer = match self.answer_to(tree, notification, call) {
+            Ok(Some(answer)) => answer,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::debug!(%error, "cannot answer for a path");
+                Answer::Continue
+            }
+        };
+        self.answer(notification.id, answer);
+    }
+
+    /// `None` once it is answered.
+    fn answer_to(
+        &self,
+        tree: &Mutex<Tree>,
+        notification: &Notification,
+        call: &PathCall,
+    ) -> io::Result<Option<Answer>> {
+        let thread = notification.thread;
+        let Some(path) = memory::read_path(thread, call.path)? else {
+            return Ok(Some(Answer::Continue));
+        };
+        let tree = tree.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(path) = absolute(&tree, thread, call.directory, path)? else {
+            return Ok(Some(Answer::Continue));
+        };
+        let call = match call.what {
+            What::Open2 { how } => What::Open {
+                flags: number(&memory::read(thread, how, size_of::<u64>())?),
+            },
+            what => what,
+        };
+        let found = tree.find(&path, call.follows());
+        drop(tree);
+        let node = match found {
+            Ok(Some(node)) => node,
+            Ok(None) => return Ok(Some(Answer::Continue)),
+            Err(error) => return Ok(Some(fail(error))),
+        };
+        if !sys::is_waiting(self.listener.as_fd(), notification.id) {
+            return Err(Errno::SRCH.into());
+        }
+        match call {
+            What::Open { flags } => self.open(notification.id, &node, flags),
+            What::Open2 { .. } => Ok(Some(Answer::Continue)),
+            What::Stat { buffer, .. } => {
+                memory::write(thread, buffer, &encode_stat(&stat(&node)?))?;
+                Ok(Some(Answer::Return(0)))
+            }
+            What::Statx { buffer, .. } => {
+                memory::write(thread, buffer, &encode_statx(&stat(&node)?))?;
+                Ok(Some(Answer::Return(0)))
+            }
+            What::ReadLink { buffer, size } => {
+                let Node::Link(target) = node else {
+                    return Ok(Some(fail(Errno::INVAL)));
+                };
+                let target = target.as_os_str().as_bytes();
+                let length = target.len().min(usize::try_from(size).unwrap_or(0));
+                memory::write(thread, buffer, &target[..length])?;
+                Ok(Some(Answer::Return(i64::try_from(length).unwrap_or(0))))
+            }
+            What::Access { mode, .. } => Ok(Some(access(&node, mode))),
+        }
+    }
+
+    fn open(&self, id: u64, node: &Node, flags: u64) -> io::Result<Option<Answer>> {
+        let has = |wanted: i32| flags & flag(wanted) == flag(wanted);
+        let error = match node {
+            _ if has(libc::O_CREAT | libc::O_EXCL) => Errno::EXIST,
+            Node::Link(_) => Errno::LOOP, // only with O_NOFOLLOW
+            // There is no descriptor for a directory that no file system has.
+            Node::Directory => Errno::OPNOTSUPP,
+            Node::File(_) if has(libc::O_DIRECTORY) => Errno::NOTDIR,
+            Node::File(_)
+                if flags & flag(libc::O_ACCMODE) != flag(libc::O_RDONLY) && !has(libc::O_PATH) =>
+            {
+                Errno::ROFS
+            }
+            Node::File(memory) => {
+                let file = reopen(memory)?;
+                sys::answer_with_descriptor(
+                    self.listener.as_fd(),
+                    id,
+                    file.as_fd(),
+                    has(libc::O_CLOEXEC),
+                )?;
+                return Ok(None);
+            }
+        };
+        Ok(Some(fail(error)))
+    }
+}
+
+impl What {
+    fn follows(self) -> bool {
+        match self {
+            Self::Open { flags } => {
+                let exclusive = flag(libc::O_CREAT | libc::O_EXCL);
+                flags & flag(libc::O_NOFOLLOW) == 0 && flags & exclusive != exclusive
+            }
+            Self::Stat { follow, .. }
+            | Self::Statx { follow, .. }
+            | Self::Access { follow, .. } => follow,
+            Self::Open2 { .. } | Self::ReadLink { .. } => false,
+        }
+    }
+}
+
+/// The path from the root, if it might be one of the tree's.
+fn absolute(
+    tree: &Tree,
+    thread: i32,
+    directory: i32,
+    path: PathBuf,
+) -> io::Result<Option<PathBuf>> {
+    if path.is_absolute() {
+        return Ok(Some(path));
+    }
+    if !tree.may_have(&path) {
+        return Ok(None);
+    }
+    let link = if directory == libc::AT_FDCWD {
+        format!("/proc/{thread}/cwd")
+    } else {
+        format!("/proc/{thread}/fd/{directory}")
+    };
+    Ok(Some(std::fs::read_link(link)?.join(path)))
+}
+
+/// A description of its own, with an offset of its own.
+fn reopen(memory: &OwnedFd) -> io::Result<File> {
+    File::open(format!("/proc/self/fd/{}", memory.as_raw_fd()))
+}
+
+fn access(node: &Node, mode: u64) -> Answer {
+    let has = |wanted: i32| mode & flag(wanted) != 0;
+    if has(libc::W_OK) {
+        return fail(Errno::ROFS);
+    }
+    match node {
+        Node::File(_) if has(libc::X_OK) => fail(Errno::ACCESS),
+        _ => Answer::Return(0),
+    }
+}
+
+/// What `fstat` says of the file, and of what is no file what a tmpfs would.
+fn stat(node: &Node) -> io::Result<Stat> {
+    match node {
+        Node::File(memory) => Ok(fstat(memory)?),
+        Node::Directory | Node::Link(_) => {
+            // Of the running system, so that user, device and times are real ones.
+            let mut stat = rustix::fs::stat("/proc/self")?;
+            (stat.st_mode, stat.st_size) = match node {
+                Node::Link(target) => (
+                    FileType::Symlink.as_raw_mode() | 0o777,
+                    i64::try_from(target.as_os_str().len()).unwrap_or(0),
+                ),
+                _ => (FileType::Directory.as_raw_mode() | 0o755, 0),
+            };
+            Ok(stat)
+        }
+    }
+}
+
+macro_rules! put {
+    ($bytes:ident, $structure:ty, $($field:ident).+ , $value:expr) => {{
+        let value = $value.to_ne_bytes();
+        let at = offset_of!($structure, $($field).+);
+        $bytes[at..at + value.len()].copy_from_slice(&value);
+    }};
+}
+
+/// The `struct stat` of this architecture.
+fn encode_stat(stat: &Stat) -> Vec<u8> {
+    let mut bytes = vec![0; size_of::<libc::stat>()];
+    put!(bytes, libc::stat, st_dev, stat.st_dev);
+    put!(bytes, libc::stat, st_ino, stat.st_ino);
+    put!(bytes, libc::stat, st_nlink, stat.st_nlink);
+    put!(bytes, libc::stat, st_mode, stat.st_mode);
+    put!(bytes, libc::stat, st_uid, stat.st_uid);
+    put!(bytes, libc::stat, st_gid, stat.st_gid);
+    put!(bytes, libc::stat, st_rdev, stat.st_rdev);
+    put!(bytes, libc::stat, st_size, stat.st_size);
+    put!(bytes, libc::stat, st_blksize, stat.st_blksize);
+    put!(bytes, libc::stat, st_blocks, stat.st_blocks);
+    put!(bytes, libc::stat, st_atime, stat.st_atime);
+    put!(bytes, libc::stat, st_mtime, stat.st_mtime);
+    put!(bytes, libc::stat, st_ctime, stat.st_ctime);
+    bytes
+}
+
+/// The `struct statx`, which is the same everywhere.
+fn encode_statx(stat: &Stat) -> Vec<u8> {
+    type Statx = libc::statx;
+    let (major, minor) = (
+        rustix::fs::major(stat.st_dev),
+        rustix::fs::minor(stat.st_dev),
+    );
+    let mut bytes = vec![0; size_of::<Statx>()];
+    put!(bytes, Statx, stx_mask, libc::STATX_BASIC_STATS);
+    put!(bytes, Statx, stx_blksize, narrow::<u32>(stat.st_blksize));
+    put!(bytes, Statx, stx_nlink, narrow::<u32>(stat.st_nlink));
+    put!(bytes, Statx, stx_uid, stat.st_uid);
+    put!(bytes, Statx, stx_gid, stat.st_gid);
+    put!(bytes, Statx, stx_mode, narrow::<u16>(stat.st_mode));
+    put!(bytes, Statx, stx_ino, stat.st_ino);
+    put!(bytes, Statx, stx_size, narrow::<u64>(stat.st_size));
+    put!(bytes, Statx, stx_blocks, narrow::<u64>(stat.st_blocks));
+    put!(bytes, Statx, stx_atime.tv_sec, stat.st_atime);
+    put!(bytes, Statx, stx_mtime.tv_sec, stat.st_mtime);
+    put!(bytes, Statx, stx_ctime.tv_sec, stat.st_ctime);
+    put!(bytes, Statx, stx_dev_major, major);
+    put!(bytes, Statx, stx_dev_minor, minor);
+    bytes
+}
+
+/// Numbers that are never as big as their type.
+fn narrow<T: Default>(number: impl TryInto<T>) -> T {
+    number.try_into().unwrap_or_default()
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes
+        .first_chunk()
+        .map_or(0, |bytes| u64::from_ne_bytes(*bytes))
+}
+
+fn fail(error: Errno) -> Answer {
+    Answer::Fail(error.raw_os_error())
+}
+
+fn flag(flag: i32) -> u64 {
+    u64::from(flag.cast_unsigned())
+}
+
+/// An `int` argument: the upper half of the register means nothing.
+fn low(argument: u64) -> i32 {
+    (argument & u64::from(u32::MAX)) as u32 as i32
+}

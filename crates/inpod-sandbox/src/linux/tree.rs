@@ -1,0 +1,192 @@
+//! The files that a process sees without mounts: a part of a file system in memory, asked by path.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{MemfdFlags, Mode, SealFlags, fchmod, fcntl_add_seals, memfd_create};
+use rustix::io::Errno;
+
+use super::place;
+use super::volume::{DATA, directory_names, is_file_name};
+use crate::Files;
+
+/// What is at a path.
+#[derive(Debug, Clone)]
+pub(super) enum Node {
+    Directory,
+    /// Sealed memory.
+    File(Arc<OwnedFd>),
+    /// To a path that is relative to the link's directory.
+    Link(PathBuf),
+}
+
+/// Paths that are ours to answer for, and nothing of what lies beside them.
+#[derive(Debug, Default)]
+pub(super) struct Tree {
+    nodes: BTreeMap<PathBuf, Node>,
+    /// As paths may be spelled, and where that leads: `/var/run`, `/run`.
+    aliases: Vec<(PathBuf, PathBuf)>,
+    /// Directories of which nothing is there.
+    hidden: Vec<PathBuf>,
+    /// Components of which every path of ours has one, in whatever directory it begins.
+    names: HashSet<OsString>,
+}
+
+impl Tree {
+    /// Makes a file be there.
+    pub(super) fn file(&mut self, path: &Path, contents: &[u8]) -> io::Result<()> {
+        let place = self.place(path)?;
+        self.nodes.insert(place, Node::File(memory(contents)?));
+        Ok(())
+    }
+
+    /// Makes a directory look as if it were not there. One that is not needs no hiding.
+    pub(super) fn hide(&mut self, path: &Path) {
+        if let Ok(real) = std::fs::canonicalize(path) {
+            self.names.extend(path.file_name().map(OsStr::to_owned));
+            self.names.extend(real.file_name().map(OsStr::to_owned));
+            self.hidden.push(path.to_owned());
+            self.hidden.push(real);
+        }
+    }
+
+    /// Makes a volume contain these files and no others, in the kubelet's layout.
+    pub(super) fn volume(&mut self, path: &Path, files: &Files) -> io::Result<()> {
+        if let Some(name) = files.keys().find(|name| !is_file_name(name)) {
+            let message = format!("{name:?} cannot be the name of a file in a volume");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let root = self.place(path)?;
+        let data = directory_names()
+            .map(|name| root.join(name))
+            .find(|data| !self.nodes.contains_key(data))
+            .ok_or(Errno::EXIST)?;
+        let mut new = vec![
+            (root.clone(), Node::Directory),
+            (data.clone(), Node::Directory),
+        ];
+        for (name, contents) in files {
+            new.push((data.join(name), Node::File(memory(contents)?)));
+            new.push((root.join(name), Node::Link(Path::new(DATA).join(name))));
+        }
+        let link = data.file_name().map(PathBuf::from).unwrap_or_default();
+        let current = match self.nodes.get(&root.join(DATA)) {
+            Some(Node::Link(current)) => Some(root.join(current)),
+            _ => None,
+        };
+        new.push((root.join(DATA), Node::Link(link)));
+        // Whoever has read `..data` and not yet followed it still finds what it led to.
+        self.nodes.retain(|path, _| {
+            !path.starts_with(&root) || current.as_ref().is_some_and(|kept| path.starts_with(kept))
+        });
+        self.nodes.extend(new);
+        Ok(())
+    }
+
+    /// Whether a relative path might be ours, which is dear to find out for certain.
+    pub(super) fn may_have(&self, relative: &Path) -> bool {
+        relative
+            .components()
+            .any(|part| self.names.contains(part.as_os_str()))
+    }
+
+    /// What is at an absolute path: `None` if that is for the machine to say.
+    ///
+    /// # Errors
+    /// ENOENT, ENOTDIR and ELOOP, as the kernel says them.
+    pub(super) fn find(&self, path: &Path, follow: bool) -> Result<Option<Node>, Errno> {
+        let mut path = self.canonical(path);
+        for _ in 0..place::MAX_LINKS {
+            if self.hidden.iter().any(|hidden| path.starts_with(hidden)) {
+                return Err(Errno::NOENT);
+            }
+            let Some((place, node)) = self.deepest(&path) else {
+                return Ok(None);
+            };
+            match node {
+                Node::Link(target) if follow || place != path => {
+                    let rest = path.strip_prefix(place).unwrap_or(Path::new("")).to_owned();
+                    let directory = place.parent().unwrap_or(Path::new("/"));
+                    path = self.canonical(&directory.join(target).join(rest));
+                }
+                node if place == path => return Ok(Some(node.clone())),
+                Node::Directory => return Err(Errno::NOENT),
+                _ => return Err(Errno::NOTDIR),
+            }
+        }
+        Err(Errno::LOOP)
+    }
+
+    /// The nearest of our nodes on the way to a path.
+    fn deepest(&self, path: &Path) -> Option<(&Path, &Node)> {
+        path.ancestors().find_map(|ancestor| {
+            let (place, node) = self.nodes.get_key_value(ancestor)?;
+            Some((place.as_path(), node))
+        })
+    }
+
+    /// Without `.`, `..`, doubled slashes and aliases. Links of the machine's that nobody has told us of stay.
+    fn canonical(&self, path: &Path) -> PathBuf {
+        let mut plain = PathBuf::from("/");
+        for component in path.components() {
+            match component {
+                Component::ParentDir => drop(plain.pop()),
+                Component::Normal(name) => plain.push(name),
+                _ => {}
+            }
+        }
+        for (alias, real) in &self.aliases {
+            if let Ok(rest) = plain.strip_prefix(alias) {
+                return real.join(rest);
+            }
+        }
+        plain
+    }
+
+    /// Where a path really is, with the directories that the machine does not have.
+    fn place(&mut self, path: &Path) -> io::Result<PathBuf> {
+        let known = self.canonical(path);
+        if self.nodes.contains_key(&known) {
+            return Ok(known);
+        }
+        let (existing, missing) = place::resolve(path)?;
+        let real = existing.join(&missing);
+        // The components that both spellings share at their ends.
+        let shared = path
+            .components()
+            .rev()
+            .zip(real.components().rev())
+            .take_while(|(one, other)| one == other)
+            .count();
+        let head = |path: &Path| path.ancestors().nth(shared).map(Path::to_owned);
+        if let (Some(alias), Some(there)) = (head(path), head(&real))
+            && alias != there
+        {
+            self.aliases.push((alias, there));
+        }
+        let mut directory = existing;
+        for part in missing.parent().into_iter().flat_map(Path::components) {
+            directory.push(part);
+            self.nodes.insert(directory.clone(), Node::Directory);
+        }
+        self.names.extend(real.file_name().map(OsStr::to_owned));
+        Ok(real)
+    }
+}
+
+/// A file in memory that can only be read.
+fn memory(contents: &[u8]) -> io::Result<Arc<OwnedFd>> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let mut file = std::fs::File::from(memfd_create("inpod", flags)?);
+    file.write_all(contents)?;
+    fchmod(&file, Mode::from_raw_mode(0o644))?;
+    fcntl_add_seals(
+        &file,
+        SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
+    )?;
+    Ok(Arc::new(file.into()))
+}

@@ -1,0 +1,46 @@
+use std::fmt;
+
+/// A way of showing a process its view, in the order in which they are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Way {
+    /// Mounts of its own, in a mount and a PID namespace, and for who may not mount in a user namespace too.
+    Namespaces,
+    /// A seccomp listener that answers what the process asks of the paths it is to see. Needs no privilege.
+    Listener,
+    /// Files on the machine itself, cleared away afterwards. Needs the right to write them.
+    RealFiles,
+}
+
+impl Way {
+    pub(crate) const ALL: [Self; 3] = [Self::Namespaces, Self::Listener, Self::RealFiles];
+
+    /// What is not as in a Pod, as sentences; empty where nothing is known.
+    pub fn limits(self) -> &'static [&'static str] {
+        match self {
+            Self::Namespaces => &[],
+            Self::Listener => &[
+                "the service account's files can be read, but their folder can be neither listed nor entered",
+                "setuid programs (sudo, ping) lose their privilege",
+                "32-bit programs that ask with stat64 do not see the files",
+                "other programs of this user are in sight",
+            ],
+            Self::RealFiles => &[
+                "the service account's files are on the machine itself, for every program to see, until this ends",
+                "a second such run finds their place taken",
+                "your own kubeconfig (~/.kube/config) is in sight",
+                "other programs of this user are in sight",
+            ],
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Namespaces => "namespaces of its own",
+            Self::Listener => "a seccomp listener, without namespaces",
+            Self::RealFiles => "files on the machine itself",
+        })
+    }
+}
