@@ -11,27 +11,30 @@ use std::time::{Duration, Instant};
 
 use inpod_tests::Need::{OrdinaryUser, Program, Root, Sandbox};
 use inpod_tests::{
-    as_ordinary_user, contains, equal, eventually, inpod, inpod_command, output, trial, wait,
+    MACHINES, as_ordinary_user, contains, equal, eventually, inpod, inpod_command, output, trial,
+    wait,
 };
 use libtest_mimic::Failed;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+const REFUSE: &str = env!("CARGO_BIN_EXE_inpod-refuse");
 
 /// One at a time: each compares the machine before and after.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn main() {
     let pty = &[Sandbox, Program("bash"), Program("setsid")];
-    inpod_tests::run(vec![
+    let mut trials = vec![
         trial(
             "kill_9_of_any_process_leaves_nothing_as_the_caller",
             &[Sandbox],
-            || killed_at_random(false),
+            || killed_at_random(|command| command),
         ),
         trial(
             "kill_9_of_any_process_leaves_nothing_as_an_ordinary_user",
             &[Sandbox, OrdinaryUser],
-            || killed_at_random(true),
+            || killed_at_random(|command| as_ordinary_user(&command)),
         ),
         trial(
             "nothing_leaks_where_mounts_are_shared",
@@ -56,7 +59,15 @@ fn main() {
             pty,
             job_control_outside,
         ),
-    ]);
+    ];
+    trials.extend(MACHINES.iter().map(|machine| {
+        let who = if machine.ordinary { OrdinaryUser } else { Root };
+        let name = format!("kill_9_of_any_process_leaves_nothing_{}", machine.name);
+        trial(&name, &[Sandbox, who], || {
+            killed_at_random(|command| machine.command(REFUSE, &command))
+        })
+    }));
+    inpod_tests::run(trials);
 }
 
 /// 50 in CI; fewer by default, so that the everyday tests stay short.
@@ -71,6 +82,7 @@ fn rounds() -> usize {
 #[derive(Debug, PartialEq, Eq)]
 struct Census {
     mounts: String,
+    hosts: String,
     names: BTreeSet<PathBuf>,
 }
 
@@ -88,6 +100,7 @@ impl Census {
         }
         Ok(Self {
             mounts: std::fs::read_to_string("/proc/self/mountinfo")?,
+            hosts: std::fs::read_to_string("/etc/hosts")?,
             names,
         })
     }
@@ -96,6 +109,7 @@ impl Census {
     fn is_as_before(&self) -> Result<(), Failed> {
         let now = Self::take()?;
         equal(now.mounts.as_str(), self.mounts.as_str())?;
+        equal(now.hosts.as_str(), self.hosts.as_str())?;
         let new: Vec<&PathBuf> = now.names.difference(&self.names).collect();
         let gone = eventually(|| {
             new.iter()
@@ -139,21 +153,18 @@ fn processes(which: impl Fn(&Path, &str) -> bool) -> Vec<i32> {
     found
 }
 
-fn killed_at_random(ordinary: bool) -> Result<(), Failed> {
+fn killed_at_random(there: impl Fn(Command) -> Command) -> Result<(), Failed> {
     let _alone = ALONE.lock();
-    let marker = if ordinary { "1000.125" } else { "1000.625" };
+    let marker = "1000.625";
     let script = format!("setsid sleep {marker} & sleep {marker}");
     let before = Census::take()?;
     // Which process (main, helpers, CMD, and their order of start), and when: spread evenly, so that a failure can be repeated.
     for victim in 0..4 {
         for round in 0..rounds() {
             let moment = Duration::from_micros(
-                u64::try_from(round * 7919 % 120_000)? + u64::try_from(victim)? * 1000,
+                u64::try_from(round * 15_877 % 240_000)? + u64::try_from(victim)? * 1000,
             );
-            let mut command = inpod_command(&["run", "--", "sh", "-c", &script]);
-            if ordinary {
-                command = as_ordinary_user(&command);
-            }
+            let mut command = there(inpod_command(&["run", "--", "sh", "-c", &script]));
             let started = Instant::now();
             let mut child = quiet(&mut command).spawn()?;
             while started.elapsed() < moment {
@@ -167,9 +178,11 @@ fn killed_at_random(ordinary: bool) -> Result<(), Failed> {
                 let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             }
             let gone = || ours(marker).is_empty().then_some(());
-            if pid.is_none_or(|pid| Ok(pid) != i32::try_from(child.id())) {
-                // What was killed may have ended before it was killed, or be no part of the whole (a `setsid` child).
-                let _ = kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGKILL);
+            // What was killed may have ended before it was killed, or be no part of the whole (a `setsid` child). But where it is
+            // a helper, nobody is left to clear up after both.
+            let mut ended = || child.try_wait().ok().flatten();
+            if within(Duration::from_secs(2), &mut ended).is_none() {
+                child.kill()?;
             }
             wait(&mut child)?;
             eventually(gone).ok_or_else(|| {
@@ -181,6 +194,17 @@ fn killed_at_random(ordinary: bool) -> Result<(), Failed> {
         }
     }
     before.is_as_before()
+}
+
+fn within<T>(time: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    loop {
+        let found = look();
+        if found.is_some() || start.elapsed() > time {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn quiet(command: &mut Command) -> &mut Command {

@@ -1,13 +1,18 @@
 //! `inpod run` and `inpod cluster` as their user meets them: options, status, input, mistakes.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
 
-use inpod_tests::Need::{Program, Sandbox};
-use inpod_tests::{contains, equal, inpod_command, output, output_with_input, trial};
+use inpod_tests::Need::{OrdinaryUser, Program, Sandbox};
+use inpod_tests::{
+    MACHINES, as_ordinary_user, contains, equal, inpod_command, is_root, output, output_with_input,
+    trial,
+};
 use libtest_mimic::Failed;
 use serde_json::Value;
+
+const REFUSE: &str = env!("CARGO_BIN_EXE_inpod-refuse");
 
 fn main() {
     let curl = &[Sandbox, Program("curl")];
@@ -74,6 +79,16 @@ fn main() {
             "an_interrupt_ends_a_start_that_gets_no_answer",
             &[],
             interrupted_start,
+        ),
+        trial(
+            "a_run_in_a_run_in_a_run_has_a_cluster_of_its_own",
+            &[Sandbox, OrdinaryUser],
+            nested,
+        ),
+        trial(
+            "twenty_runs_stand_side_by_side",
+            &[Sandbox, OrdinaryUser],
+            side_by_side,
         ),
         trial("each_mistake_gets_one_clear_message", &[Sandbox], mistakes),
         trial("a_cluster_says_how_to_use_it", &[], cluster),
@@ -297,6 +312,60 @@ echo >go-b; wait $b
         output(&mut command)?.success()?.as_str(),
         "a 200\nb 200\na 401\nb 200\n1\nboth\n",
     )
+}
+
+/// Each is asked by the address in its environment and by its name, the outer ones also after the inner ones have ended.
+fn nested() -> Result<(), Failed> {
+    let script = r#"
+d=/var/run/secrets/kubernetes.io/serviceaccount
+cat $d/namespace; echo
+inpod api /api/v1/namespaces | grep -o '"name":"level-[0-9]"'
+KUBERNETES_SERVICE_HOST=kubernetes.default.svc inpod api /api >/dev/null && echo named
+[ "$1" = 3 ] || inpod run -n level-$(($1 + 1)) --cluster-role view -- sh -c "$2" sh $(($1 + 1)) "$2"
+inpod api /api/v1/namespaces | grep -o '"name":"level-[0-9]"'
+"#;
+    let mut command = with_inpod_on_path(&["run", "-n", "level-1", "--cluster-role", "view", "--"]);
+    command.args(["sh", "-c", script, "sh", "1", script]);
+    let level = |n| format!("level-{n}\n\"name\":\"level-{n}\"\nnamed\n");
+    let after = |n| format!("\"name\":\"level-{n}\"\n");
+    let expected = [1, 2, 3].map(level).concat() + &[3, 2, 1].map(after).concat();
+    for mut command in [as_ordinary_user(&command), command] {
+        let said = output(command.current_dir("/"))?.success()?;
+        equal(said.as_str(), expected.as_str())?;
+    }
+    Ok(())
+}
+
+/// Of every kind of machine and user: all are there before the first one asks, and the last one asks when all others have ended.
+fn side_by_side() -> Result<(), Failed> {
+    let script = "echo up; read go; inpod api /api/v1/namespaces/default >/dev/null && cat \
+                  /var/run/secrets/kubernetes.io/serviceaccount/namespace";
+    let mut command = with_inpod_on_path(&["run", "-q", "--cluster-role", "view", "--"]);
+    command.args(["sh", "-c", script]).current_dir("/");
+    let mut children = Vec::new();
+    for number in 0..20 {
+        let mut command = match number % 4 {
+            0 => MACHINES[0].command(REFUSE, &command),
+            1 if is_root() => MACHINES[3].command(REFUSE, &command),
+            _ => as_ordinary_user(&command),
+        };
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        children.push(child.spawn()?);
+    }
+    for child in &mut children {
+        let mut up = [0; 3];
+        child
+            .stdout
+            .as_mut()
+            .ok_or("a pipe was asked for")?
+            .read_exact(&mut up)?;
+    }
+    for mut child in children {
+        drop(child.stdin.take());
+        let said = child.wait_with_output()?;
+        equal(String::from_utf8_lossy(&said.stdout).as_ref(), "default")?;
+    }
+    Ok(())
 }
 
 /// `inpod` with arguments, for a script that calls it by its name.

@@ -295,3 +295,64 @@ pub fn contains(text: &str, part: &str) -> Result<(), Failed> {
         Err(format!("not found: {part}\nin: {text}").into())
     }
 }
+
+/// A machine that refuses some of what a sandbox is made of, and who runs a command there.
+#[derive(Debug, Clone, Copy)]
+pub struct Machine {
+    /// Its name in the names of tests.
+    pub name: &'static str,
+    /// What it refuses, as `inpod-refuse` is told it.
+    pub refuses: &'static str,
+    /// Whether an ordinary user runs the command: with leave to read root's files, because that is where the tests' tools may be.
+    pub ordinary: bool,
+}
+
+/// Each kind of machine on which `inpod run` has to do without namespaces.
+pub const MACHINES: [Machine; 6] = [
+    Machine {
+        name: "without_user_namespaces",
+        refuses: "user-namespaces",
+        ordinary: true,
+    },
+    Machine {
+        name: "without_mounts",
+        refuses: "mounts",
+        ordinary: true,
+    },
+    Machine {
+        name: "with_no_namespaces_left",
+        refuses: "namespaces-left",
+        ordinary: true,
+    },
+    Machine {
+        name: "in_a_container_as_root",
+        refuses: "user-namespaces,mounts,sockets,administration",
+        ordinary: false,
+    },
+    Machine {
+        name: "in_a_container_in_a_sandbox_as_root",
+        refuses: "user-namespaces,mounts,sockets,administration,listeners",
+        ordinary: false,
+    },
+    Machine {
+        name: "in_a_container_that_may_mount_as_root",
+        refuses: "sockets",
+        ordinary: false,
+    },
+];
+
+impl Machine {
+    /// The same command there, by the program `inpod-refuse`.
+    pub fn command(&self, refuse: &str, command: &Command) -> Command {
+        let mut there = Command::new(refuse);
+        there.args([self.refuses, "--"]);
+        if self.ordinary && is_root() {
+            let id = NOBODY.to_string();
+            there.args(["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"]);
+            there.args(["--inh-caps", "+dac_read_search"]);
+            there.args(["--ambient-caps", "+dac_read_search", "--"]);
+        }
+        there.arg(command.get_program());
+        copy_of(command, there)
+    }
+}

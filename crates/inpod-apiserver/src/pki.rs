@@ -74,19 +74,19 @@ pub(crate) enum PkiError {
 
 impl Pki {
     /// A new CA, and what it signs. The serving certificate is good for the names of the Service `kubernetes`, the loopback
-    /// addresses, `address` and `hostname`.
+    /// addresses, `addresses` and `hostname`.
     ///
     /// Keys come from the cryptographic library's own generator; only the time comes from `source`.
     pub(crate) fn new(
         source: &dyn Source,
-        address: IpAddr,
+        addresses: &[IpAddr],
         hostname: Option<&str>,
     ) -> Result<Self, PkiError> {
         let now = source.now();
         let ca = CertifiedIssuer::self_signed(ca(now)?, KeyPair::generate()?)?;
 
         let key = KeyPair::generate()?;
-        let certificate = serving(now, address, hostname)?.signed_by(&key, &ca)?;
+        let certificate = serving(now, addresses, hostname)?.signed_by(&key, &ca)?;
         let server = DerPair {
             chain: vec![certificate.der().clone()],
             key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
@@ -203,7 +203,7 @@ fn ca(now: SystemTime) -> Result<CertificateParams, rcgen::Error> {
 
 fn serving(
     now: SystemTime,
-    address: IpAddr,
+    addresses: &[IpAddr],
     hostname: Option<&str>,
 ) -> Result<CertificateParams, rcgen::Error> {
     let mut params = leaf(now, "kube-apiserver", ExtendedKeyUsagePurpose::ServerAuth);
@@ -225,12 +225,12 @@ fn serving(
             .subject_alt_names
             .extend(name.try_into().ok().map(SanType::DnsName));
     }
-    for ip in [
+    let own = [
         SERVICE_IP,
         Ipv4Addr::LOCALHOST.into(),
         Ipv6Addr::LOCALHOST.into(),
-        address,
-    ] {
+    ];
+    for &ip in own.iter().chain(addresses) {
         let san = SanType::IpAddress(ip);
         if !ip.is_unspecified() && !params.subject_alt_names.contains(&san) {
             params.subject_alt_names.push(san);

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -47,6 +47,7 @@ pub struct Server {
 #[non_exhaustive]
 pub struct Options {
     address: SocketAddr,
+    also_at: Vec<IpAddr>,
     token_policy: TokenPolicy,
     token_key: Option<Arc<SigningKey>>,
     source: Arc<dyn Source>,
@@ -90,6 +91,7 @@ impl Server {
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let Options {
             address: asked,
+            mut also_at,
             token_policy,
             token_key,
             source,
@@ -101,7 +103,8 @@ impl Server {
         let socket = TcpListener::bind(asked).await.map_err(bind)?;
         let address = socket.local_addr().map_err(bind)?;
 
-        let pki = Pki::new(&*source, address.ip(), None).map_err(own_fault)?;
+        also_at.insert(0, address.ip());
+        let pki = Pki::new(&*source, &also_at, None).map_err(own_fault)?;
         let tls = Arc::new(pki.server_config().map_err(own_fault)?);
         let ca_pem = pki.ca_pem.clone();
         let admin = AdminCredentials {
@@ -203,6 +206,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            also_at: Vec::new(),
             token_policy: TokenPolicy {
                 minimum: Duration::from_secs(600),
                 leeway: Duration::from_secs(60),
@@ -218,6 +222,13 @@ impl Options {
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.address.set_port(port);
+        self
+    }
+
+    /// Gives the serving certificate this address too: where clients meet the server there, because something leads them.
+    #[must_use]
+    pub fn also_at(mut self, address: IpAddr) -> Self {
+        self.also_at.push(address);
         self
     }
 

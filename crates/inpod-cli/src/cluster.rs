@@ -47,7 +47,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
 }
 
 async fn serve(args: Args, manifests: Vec<Manifest>) -> Result<ExitCode, Failure> {
-    let server = embedded::start(&args.embedded, args.port).await?;
+    let server = embedded::start(&args.embedded, args.port, None).await?;
     manifests::load(&embedded::admin(&server)?, manifests, "default").await?;
     let kubeconfig = Kubeconfig::write(args.kubeconfig.as_deref(), &server.kubeconfig())?;
 

@@ -1,5 +1,6 @@
 //! The embedded cluster, as `inpod cluster` and `inpod run` start it.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use inpod::{Client, Config};
@@ -21,9 +22,16 @@ pub(crate) struct Embedded {
     pub(crate) token_ttl: Option<u64>,
 }
 
-/// Starts the embedded cluster on a loopback port; 0 takes a free one.
-pub(crate) async fn start(args: &Embedded, port: u16) -> Result<Server, Failure> {
+/// Starts the embedded cluster on a loopback port; 0 takes a free one. What leads connections to it may be met at `also_at`.
+pub(crate) async fn start(
+    args: &Embedded,
+    port: u16,
+    also_at: Option<IpAddr>,
+) -> Result<Server, Failure> {
     let mut options = Options::default().port(port);
+    if let Some(address) = also_at {
+        options = options.also_at(address);
+    }
     if let Some(seconds) = args.token_ttl {
         if seconds < SHORTEST_SAFE_TTL {
             warn(&format!(

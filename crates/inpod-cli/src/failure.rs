@@ -52,6 +52,15 @@ impl Failure {
         }
     }
 
+    /// The same failure, with another sentence on a line of its own.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn and(self, sentence: &str) -> Self {
+        Self {
+            message: format!("{}\n{sentence}", self.message),
+            ..self
+        }
+    }
+
     /// Prints it, and answers with its exit code.
     #[expect(clippy::print_stderr, reason = "this is where errors are printed")]
     pub(crate) fn report(self) -> ExitCode {

@@ -1,10 +1,11 @@
 //! Systems that have no way to show a process a [`View`].
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitStatus;
 
-use crate::{Command, Error, Files, View};
+use crate::{Command, Error, Files, View, Way};
 
 /// The signals that were blocked when the program started.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,11 +27,29 @@ pub fn spawn(_view: &View, _command: &Command) -> Result<Sandbox, Error> {
     Err(Error::NeedsLinux)
 }
 
+/// Always answers [`Error::NeedsLinux`].
+///
+/// # Errors
+/// [`Error::NeedsLinux`].
+pub fn check(_view: &View) -> Result<Way, Error> {
+    Err(Error::NeedsLinux)
+}
+
+/// Always `None`: there is no sandbox to be in.
+pub fn nested_address(_port: u16) -> Option<SocketAddr> {
+    None
+}
+
 /// Cannot exist here.
 #[derive(Debug)]
 pub struct Sandbox(Infallible);
 
 impl Sandbox {
+    /// Cannot be called.
+    pub fn way(&self) -> Way {
+        match self.0 {}
+    }
+
     /// Cannot be called.
     ///
     /// # Errors

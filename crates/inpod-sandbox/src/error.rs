@@ -29,7 +29,10 @@ pub enum Error {
     },
 
     /// The kernel, or a policy of this machine, lets no way of showing a process the view work.
-    #[error("this machine refuses {}. {remedy}", list(attempts))]
+    #[error(
+        "this machine refuses every way of showing a program a Pod:{}\nWhat to change: {remedy}",
+        list(attempts)
+    )]
     Refused {
         /// Each way that was tried, in order.
         attempts: Vec<Attempt>,
@@ -81,11 +84,14 @@ pub struct Attempt {
 
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (could not {}: {})", self.way, self.what, self.source)
+        write!(f, "{}: could not {}: {}", self.way, self.what, self.source)
     }
 }
 
 fn list(attempts: &[Attempt]) -> String {
-    let attempts: Vec<String> = attempts.iter().map(Attempt::to_string).collect();
-    attempts.join(", and ")
+    let lines: Vec<String> = attempts
+        .iter()
+        .map(|attempt| format!("\n- {attempt}"))
+        .collect();
+    lines.concat()
 }

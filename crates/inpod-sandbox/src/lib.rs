@@ -35,6 +35,6 @@ mod linux;
 
 pub use command::Command;
 pub use error::{Attempt, Error};
-pub use linux::{Sandbox, SignalMask, block_signals, enter_if_asked, spawn};
+pub use linux::{Sandbox, SignalMask, block_signals, check, enter_if_asked, nested_address, spawn};
 pub use view::{Files, Redirect, View};
 pub use way::Way;

@@ -24,9 +24,10 @@ impl Way {
                 "setuid programs (sudo, ping) lose their privilege",
                 "32-bit programs that ask with stat64 do not see the files",
                 "other programs of this user are in sight",
+                "an `inpod run` inside finds no way to show its files",
             ],
             Self::RealFiles => &[
-                "the service account's files are on the machine itself, for every program to see, until this ends",
+                "the service account's files are on the machine itself, for every program of this user to see, until this ends",
                 "a second such run finds their place taken",
                 "your own kubeconfig (~/.kube/config) is in sight",
                 "other programs of this user are in sight",

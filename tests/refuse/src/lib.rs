@@ -1,17 +1,19 @@
 //! Machines that refuse what sandboxes are made of, set up for one process and what it starts.
-//!
-//! `inpod-refuse user-namespaces,mounts -- CMD` runs CMD on such a machine.
 
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::process::{Command, Stdio};
 use std::str::FromStr;
 
 use nix::libc;
 use rustix::process::{getegid, geteuid};
-use rustix::thread::{CapabilitySet, UnshareFlags, capabilities, remove_capability_from_bounding_set, set_capabilities};
+use rustix::thread::{
+    CapabilitySet, UnshareFlags, capabilities, remove_capability_from_bounding_set,
+    set_capabilities,
+};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, apply_filter,
@@ -23,7 +25,7 @@ use seccompiler::{
 pub enum Refusal {
     /// `unshare` and `clone` of user namespaces, as a kernel or a container's profile may.
     UserNamespaces,
-    /// Every mount: after an `unshare` that succeeded, Ubuntu's AppArmor refuses those.
+    /// Every mount: after an `unshare` that succeeded, `AppArmor` of Ubuntu refuses those.
     Mounts,
     /// `pidfd_getfd`, as Docker's default profile does.
     Sockets,
@@ -122,7 +124,9 @@ fn filter(
         rules,
         SeccompAction::Allow,
         SeccompAction::Errno(errno.cast_unsigned()),
-        std::env::consts::ARCH.try_into().map_err(io::Error::other)?,
+        std::env::consts::ARCH
+            .try_into()
+            .map_err(io::Error::other)?,
     );
     let program: BpfProgram = filter
         .and_then(BpfProgram::try_from)
@@ -145,13 +149,27 @@ fn no_administration() -> io::Result<()> {
 
 fn no_namespaces_left() -> io::Result<()> {
     let (user, group) = (geteuid(), getegid());
+    let script =
+        "read -r _; for map in uid_map gid_map; do echo 0 0 4294967295 > /proc/$PPID/$map; done";
+    let mut outside = Command::new("sh")
+        .args(["-c", script])
+        .stdin(Stdio::piped())
+        .spawn()?;
     #[expect(
         deprecated,
         reason = "the safe one; without CLONE_FILES, which it would be unsafe for, there is nothing to it"
     )]
     rustix::thread::unshare(UnshareFlags::NEWUSER)?;
-    fs::write("/proc/self/setgroups", "deny")?;
-    fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
-    fs::write("/proc/self/gid_map", format!("{group} {group} 1"))?;
+    // Root maps everybody, so that the command can become an ordinary user. Only a process outside may do that.
+    if user.is_root() {
+        drop(outside.stdin.take());
+        outside.wait()?;
+    } else {
+        outside.kill()?;
+        outside.wait()?;
+        fs::write("/proc/self/setgroups", "deny")?;
+        fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
+        fs::write("/proc/self/gid_map", format!("{group} {group} 1"))?;
+    }
     fs::write("/proc/sys/user/max_user_namespaces", "0")
 }

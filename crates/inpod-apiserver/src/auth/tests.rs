@@ -175,7 +175,7 @@ fn a_certificate_expires_on_a_connection_that_stays_open() {
 }
 
 fn pki(cluster: &Cluster) -> Pki {
-    Pki::new(&*cluster.clock, IpAddr::V4(Ipv4Addr::LOCALHOST), None).expect("a PKI")
+    Pki::new(&*cluster.clock, &[IpAddr::V4(Ipv4Addr::LOCALHOST)], None).expect("a PKI")
 }
 
 /// What `server` makes of the administrator's certificate of `client`.

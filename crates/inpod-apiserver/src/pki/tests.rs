@@ -9,7 +9,7 @@ use crate::SystemSource;
 
 fn pki() -> Pki {
     let address = Ipv4Addr::new(192, 0, 2, 7).into();
-    Pki::new(&SystemSource, address, Some("build-host")).expect("a PKI")
+    Pki::new(&SystemSource, &[address], Some("build-host")).expect("a PKI")
 }
 
 /// A client that trusts `server`'s CA and, with `admin`, sends that cluster's administrator's certificate.
@@ -161,7 +161,12 @@ fn a_clock_a_little_behind_finds_the_certificates_valid() {
 
 #[test]
 fn a_host_name_that_no_certificate_can_say_is_left_out() {
-    let pki = Pki::new(&SystemSource, Ipv4Addr::UNSPECIFIED.into(), Some("größe")).expect("a PKI");
+    let pki = Pki::new(
+        &SystemSource,
+        &[Ipv4Addr::UNSPECIFIED.into()],
+        Some("größe"),
+    )
+    .expect("a PKI");
     assert!(handshake(&pki, client(&pki, None, &[]), "localhost").is_ok());
 }
 

@@ -3,12 +3,15 @@
 //! The cluster is reached as any cluster would be: through its API, with the crate `inpod`.
 
 mod account;
+mod explain;
 mod interrupt;
 mod pod;
+mod reach;
 mod token;
 mod view;
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,6 +26,7 @@ use crate::{embedded, exit, kubeconfig, manifests};
 use account::{Account, Binding};
 use interrupt::unless_interrupted;
 use pod::Pod;
+use reach::Reach;
 use token::Token;
 
 /// Run a program as if in a Pod
@@ -60,8 +64,14 @@ pub(crate) struct Args {
     /// The context of the kubeconfig
     #[arg(long, value_name = "NAME", requires = "kubeconfig")]
     context: Option<String>,
+    /// Say nothing of how CMD is shown its Pod on this machine, and of what is not as in one
+    #[arg(short, long)]
+    quiet: bool,
+    /// Say how CMD would be shown its Pod on this machine, and what would not be as in one; runs nothing
+    #[arg(long, conflicts_with = "command")]
+    explain: bool,
     /// The program and its arguments
-    #[arg(last = true, required = true, value_name = "CMD")]
+    #[arg(last = true, required_unless_present = "explain", value_name = "CMD")]
     command: Vec<OsString>,
 }
 
@@ -69,6 +79,9 @@ pub(crate) struct Args {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    if args.explain {
+        return explain::explain();
+    }
     // Standard input may be a terminal: while it is read, its signals end us as any program.
     let manifests = manifests::read_all(&args.filenames)?;
     // Before any thread is there.
@@ -78,19 +91,30 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         .enable_all()
         .build()?;
 
+    let reach = Reach::first()?;
     let (cluster, tenant) = runtime.block_on(unless_interrupted(async {
-        let cluster = Cluster::open(args).await?;
+        let cluster = Cluster::open(args, reach.possible_address()).await?;
         let tenant = Tenant::move_in(&cluster, manifests, args).await?;
         Ok((cluster, tenant))
     }))?;
-    let client = &cluster.client;
+    let (client, embedded) = (&cluster.client, cluster.embedded.is_some());
     let ended = runtime
         .block_on(unless_interrupted(tenant.prepare(client, args)))
         .and_then(|prepared| {
             let command = inpod_sandbox::Command::new(&args.command[0])
                 .args(&args.command[1..])
                 .signal_mask(signals);
-            let sandbox = inpod_sandbox::spawn(&prepared.view, &command).map_err(not_started)?;
+            let (sandbox, reach) = reach.until_one_works(
+                |reach| prepared.seen.view(reach, embedded),
+                |view| inpod_sandbox::spawn(view, &command),
+            )?;
+            if !args.quiet {
+                explain::say(sandbox.way(), &reach);
+            }
+            {
+                let _inside = runtime.enter();
+                reach.serve(prepared.seen.server)?;
+            }
             let sandbox = Arc::new(sandbox);
             let renewal = runtime.spawn(token::keep_fresh(
                 client.clone(),
@@ -126,7 +150,8 @@ struct Cluster {
 }
 
 impl Cluster {
-    async fn open(args: &Args) -> Result<Self, Failure> {
+    /// An embedded one expects to be met at `address` too.
+    async fn open(args: &Args, address: IpAddr) -> Result<Self, Failure> {
         if let Some(file) = &args.kubeconfig {
             let config =
                 kubeconfig::load(std::slice::from_ref(file), args.context.as_deref())?.build()?;
@@ -135,7 +160,7 @@ impl Cluster {
                 embedded: None,
             });
         }
-        let server = embedded::start(&args.embedded, 0).await?;
+        let server = embedded::start(&args.embedded, 0, Some(address)).await?;
         Ok(Self {
             client: embedded::admin(&server)?,
             embedded: Some(server),
@@ -160,7 +185,7 @@ struct Tenant {
 struct Prepared {
     request: token::Request,
     token: Token,
-    view: inpod_sandbox::View,
+    seen: view::Cluster,
 }
 
 impl Tenant {
@@ -204,13 +229,13 @@ impl Tenant {
             args.embedded.token_ttl,
         );
         let token = request.send(client).await?;
-        let view = view::of(client, &self.account, &token).await?;
+        let seen = view::Cluster::ask(client, &self.account, &token).await?;
         // Before CMD starts, which may look at its own Pod at once.
         self.pod.running(client).await?;
         Ok(Prepared {
             request,
             token,
-            view,
+            seen,
         })
     }
 
@@ -239,5 +264,13 @@ fn not_started(error: inpod_sandbox::Error) -> Failure {
         inpod_sandbox::Error::NotExecutable { .. } => 126,
         _ => 1,
     };
-    Failure::from(error).with_code(code)
+    let refused = matches!(error, inpod_sandbox::Error::Refused { .. });
+    let failure = Failure::from(error).with_code(code);
+    if refused {
+        return failure.and(WITHOUT_SANDBOX);
+    }
+    failure
 }
+
+/// What a program can do that finds its cluster by a kubeconfig.
+const WITHOUT_SANDBOX: &str = "Without that: `inpod cluster --kubeconfig FILE` in another terminal, and the program with KUBECONFIG=FILE";

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,11 +11,22 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::account::Account;
+use super::reach::Reach;
 use super::token::Token;
 use crate::failure::Failure;
 
 /// Where a Pod's containers find their service account; clients have it built in.
 pub(super) const MOUNT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/// Where the API server's Service of a cluster is by default.
+pub(super) const SERVICE: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 96, 0, 1)), 443);
+
+/// A redirect that nothing comes of.
+pub(super) fn nowhere(from: SocketAddr) -> Redirect {
+    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    Redirect { from, to }
+}
 
 /// The names of the API server's Service that a Pod can resolve.
 const NAMES: [&str; 4] = [
@@ -28,33 +39,62 @@ const NAMES: [&str; 4] = [
 /// How long one of several addresses may take to answer before the next is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the process of that account must see, as the cluster says it.
-pub(super) async fn of(client: &Client, account: &Account, token: &Token) -> Result<View, Failure> {
-    let service: Service = client
-        .get("/api/v1/namespaces/default/services/kubernetes")
-        .await?;
-    let from = service.address()?;
-    let mut view = View::default();
-    view.volumes.insert(
-        MOUNT_PATH.into(),
-        files(
-            token,
-            &root_ca(client, &account.namespace).await?,
-            &account.namespace,
-        ),
-    );
-    view.environment = environment(
-        from,
-        |name| std::env::var_os(name),
-        std::env::vars_os().map(|(name, _)| name),
-    );
-    view.hosts = vec![(from.ip(), NAMES.map(str::to_owned).to_vec())];
-    view.redirects = vec![Redirect {
-        from,
-        to: address(client.config().server(), from).await?,
-    }];
-    view.hidden = kube_folders();
-    Ok(view)
+/// What the cluster says of what its processes see.
+#[derive(Debug)]
+pub(super) struct Cluster {
+    /// The address of the API server's Service.
+    service: SocketAddr,
+    /// The address at which this machine reaches the API server.
+    pub(super) server: SocketAddr,
+    files: Files,
+}
+
+impl Cluster {
+    /// Asks for what a process of that account sees.
+    pub(super) async fn ask(
+        client: &Client,
+        account: &Account,
+        token: &Token,
+    ) -> Result<Self, Failure> {
+        let service: Service = client
+            .get("/api/v1/namespaces/default/services/kubernetes")
+            .await?;
+        let service = service.address()?;
+        let ca = root_ca(client, &account.namespace).await?;
+        Ok(Self {
+            service,
+            server: address(client.config().server(), service).await?,
+            files: files(token, &ca, &account.namespace),
+        })
+    }
+
+    /// What the process sees that meets the API server there.
+    pub(super) fn view(&self, reach: &Reach, embedded: bool) -> View {
+        let met = reach.address();
+        let service = met.unwrap_or(self.service);
+        // A cluster that did not expect to be met there has a certificate for its names alone.
+        let host = match met {
+            Some(_) if !embedded => NAMES[1].to_owned(),
+            _ => service.ip().to_string(),
+        };
+        let mut view = View::default();
+        view.volumes.insert(MOUNT_PATH.into(), self.files.clone());
+        view.environment = environment(
+            service,
+            &host,
+            |name| std::env::var_os(name),
+            std::env::vars_os().map(|(name, _)| name),
+        );
+        view.hosts = vec![(service.ip(), NAMES.map(str::to_owned).to_vec())];
+        if met.is_none() {
+            view.redirects = vec![Redirect {
+                from: service,
+                to: self.server,
+            }];
+        }
+        view.hidden = kube_folders();
+        view
+    }
 }
 
 /// The three files of the volume.
@@ -155,6 +195,7 @@ async fn address(server: &http::Uri, service: SocketAddr) -> Result<SocketAddr, 
 /// The variables a kubelet sets, and those that would lead a client elsewhere removed.
 fn environment(
     service: SocketAddr,
+    host: &str,
     get: impl Fn(&str) -> Option<OsString>,
     names: impl Iterator<Item = OsString>,
 ) -> BTreeMap<OsString, Option<OsString>> {
@@ -172,7 +213,7 @@ fn environment(
     let (ip, port) = (service.ip().to_string(), service.port());
     // Links write an IPv6 address in brackets, as kubelet's net.JoinHostPort does.
     let link = format!("tcp://{service}");
-    set("KUBERNETES_SERVICE_HOST".into(), ip.clone());
+    set("KUBERNETES_SERVICE_HOST".into(), host.to_owned());
     set("KUBERNETES_SERVICE_PORT".into(), port.to_string());
     set("KUBERNETES_SERVICE_PORT_HTTPS".into(), port.to_string());
     set("KUBERNETES_PORT".into(), link.clone());
@@ -245,7 +286,8 @@ mod tests {
                 .map(|(_, value)| OsString::from(value))
         };
         let names = outside.iter().map(|(key, _)| OsString::from(key));
-        environment(service.parse().unwrap(), get, names)
+        let service: SocketAddr = service.parse().unwrap();
+        environment(service, &service.ip().to_string(), get, names)
             .into_iter()
             .map(|(name, value)| {
                 (

@@ -23,6 +23,8 @@ pub(super) enum Message {
     Init,
     /// Everything is in place. Attached: a writable directory for each volume, in order, then the listener where one was asked for.
     Ready,
+    /// Find out whether the process could be started, and answer as if it were.
+    Prove,
     /// Start the process.
     Go,
     /// The process runs.
@@ -187,6 +189,7 @@ impl Message {
         let (tag, number, text) = match self {
             Self::Init => (b'I', 0, ""),
             Self::Ready => (b'R', 0, ""),
+            Self::Prove => (b'P', 0, ""),
             Self::Go => (b'G', 0, ""),
             Self::Started => (b'S', 0, ""),
             Self::Stopped => (b'T', 0, ""),
@@ -224,6 +227,7 @@ impl Message {
         Ok(match tag {
             b'I' => Self::Init,
             b'R' => Self::Ready,
+            b'P' => Self::Prove,
             b'G' => Self::Go,
             b'S' => Self::Started,
             b'T' => Self::Stopped,

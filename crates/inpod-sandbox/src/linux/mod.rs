@@ -16,6 +16,7 @@ mod tree;
 mod volume;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -56,7 +57,9 @@ pub fn spawn(view: &View, command: &Command) -> Result<Sandbox, Error> {
     let terminal = Terminal::foreground();
     let mut refused = Vec::new();
     for way in Way::ALL {
-        match start(way, view, command) {
+        let started = prepare(way, view, command)
+            .and_then(|(helpers, volumes)| helpers.go(way, command).map(|()| (helpers, volumes)));
+        match started {
             Ok((helpers, volumes)) => {
                 return Ok(Sandbox {
                     way,
@@ -70,24 +73,53 @@ pub fn spawn(view: &View, command: &Command) -> Result<Sandbox, Error> {
             Err(error) => return Err(error),
         }
     }
-    let remedy = helpers::refusal::remedy(&helpers::refusal::Machine::look());
-    Err(Error::Refused {
-        attempts: refused,
-        remedy,
-    })
+    Err(refusal(refused))
+}
+
+/// The way that [`spawn`] would take, found out by taking it as far as the program's start.
+///
+/// # Errors
+/// As [`spawn`], but for those of the program.
+pub fn check(view: &View) -> Result<Way, Error> {
+    let command = Command::new("");
+    let mut refused = Vec::new();
+    for way in Way::ALL {
+        match prepare(way, view, &command).and_then(|(helpers, _)| helpers.prove(way, &command)) {
+            Ok(()) => return Ok(way),
+            Err(Error::Refused { attempts, .. }) => refused.extend(attempts),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(refusal(refused))
+}
+
+/// The address at which a process in a sandbox inside this process's reaches `port` of this machine's loopback; `None` if this
+/// process is in none. Linux allows one supervisor of connections, so the outer one leads there.
+pub fn nested_address(port: u16) -> Option<SocketAddr> {
+    supervisor::probe()
+        .is_ok()
+        .then(|| supervisor::nested_address(port))
+}
+
+fn refusal(attempts: Vec<Attempt>) -> Error {
+    let busy = |attempt: &Attempt| attempt.source.raw_os_error() == Some(nix::libc::EBUSY);
+    let remedy = helpers::refusal::remedy(
+        &helpers::refusal::Machine::look(),
+        attempts.iter().any(busy),
+    );
+    Error::Refused { attempts, remedy }
 }
 
 type Volumes = BTreeMap<PathBuf, Mounted>;
 
-fn start(way: Way, view: &View, command: &Command) -> Result<(Helpers, Volumes), Error> {
+/// Everything but the start of the program.
+fn prepare(way: Way, view: &View, command: &Command) -> Result<(Helpers, Volumes), Error> {
     if way == Way::RealFiles && !view.redirects.is_empty() {
         let (what, source) = (
             "lead connections without a listener".into(),
             Errno::OPNOTSUPP.into(),
         );
-        let attempts = vec![Attempt { way, what, source }];
-        let remedy = String::new();
-        return Err(Error::Refused { attempts, remedy });
+        return Err(refusal(vec![Attempt { way, what, source }]));
     }
     let mut helpers = helpers::make(way, view, command)?;
     let tree = match way {
@@ -113,7 +145,6 @@ fn start(way: Way, view: &View, command: &Command) -> Result<(Helpers, Volumes),
         mounted.write(path, files)?;
         volumes.insert(path.clone(), mounted);
     }
-    helpers.go(way, command)?;
     Ok((helpers, volumes))
 }
 

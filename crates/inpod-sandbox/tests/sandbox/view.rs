@@ -243,7 +243,7 @@ fn nested(user: User) -> Result<(), Failed> {
     expect(
         (
             output.status.code(),
-            message.contains("led by another supervisor already"),
+            message.contains("an `inpod run` around this one"),
         ),
         (Some(1), true),
     )

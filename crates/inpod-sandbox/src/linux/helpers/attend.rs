@@ -45,15 +45,18 @@ pub(super) fn process(
         .send(&Message::Ready, &descriptors)
         .map_err(lost())?;
     drop((volumes, listener));
-    match channel.receive().map_err(lost())? {
-        Some((Message::Go, _)) => {}
-        _ => return Ok(()),
+    let message = channel.receive().map_err(lost())?;
+    if !matches!(message, Some((Message::Go | Message::Prove, _))) {
+        return Ok(());
     }
-    if plan.connects {
+    if plan.wanted.connects {
         supervisor::probe().map_err(Failure::at(
             Stage::Listener,
             "take the sockets of another process",
         ))?;
+    }
+    if matches!(message, Some((Message::Prove, _))) {
+        return channel.send(&Message::Started, &[]).map_err(lost());
     }
     let process = start::process(plan).map_err(Failure::at(Stage::Execute, "start the program"))?;
     channel.send(&Message::Started, &[]).map_err(lost())?;

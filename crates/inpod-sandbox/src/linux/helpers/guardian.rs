@@ -12,6 +12,7 @@ use super::plan::Plan;
 use super::real::RealFiles;
 use crate::linux::channel::{Channel, Failure, Message, Stage};
 use crate::linux::orphans::Orphans;
+use crate::linux::supervisor::Wanted;
 
 pub(super) fn main(channel: &Channel, plan: &Plan) -> ! {
     let files = plan.real.then(|| RealFiles::of(plan));
@@ -46,10 +47,10 @@ fn run(
     let volumes = volumes.map_err(setup("hand over a volume"))?;
     let privileged =
         capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
-    if (plan.connects || plan.paths) && !privileged {
+    if plan.wanted != Wanted::default() && !privileged {
         set_no_new_privs(true).map_err(Failure::at(Stage::Listener, "give up new privileges"))?;
     }
-    let listener = attend::listen(plan.wanted())?;
+    let listener = attend::listen(plan.wanted)?;
     let ended = attend::process(channel, plan, volumes, listener);
     if let Some(orphans) = orphans {
         orphans.kill_all(&[]); // before the files go that they read

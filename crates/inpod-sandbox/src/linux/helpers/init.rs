@@ -30,7 +30,7 @@ pub(super) fn main(channel: &Channel, plan: &Plan) -> ! {
 
 fn run(channel: &Channel, plan: &Plan) -> Result<(), Failure> {
     let volumes = mount(plan)?;
-    let listener = attend::listen(plan.wanted())?;
+    let listener = attend::listen(plan.wanted)?;
     if plan.drop_capabilities {
         drop_capabilities().map_err(Failure::at(Stage::Setup, "drop capabilities"))?;
     }

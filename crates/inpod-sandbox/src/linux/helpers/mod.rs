@@ -34,6 +34,7 @@ pub(super) use start::enter_if_asked;
 
 use super::channel::{Channel, Failure, Message, Stage};
 use super::orphans::Orphans;
+use super::supervisor::Wanted;
 use crate::{Attempt, Command, Error, View, Way};
 
 /// Helpers that have everything in place, ready to start the program.
@@ -81,14 +82,16 @@ pub(super) fn make(way: Way, view: &View, command: &Command) -> Result<Helpers, 
     let environment = start::environment(environment(view)).map_err(not_started)?;
     let mut plan = Plan::new(way, view, command);
     if way == Way::Namespaces {
-        let setup = start(Role::Setup, theirs, &plan, &environment)?;
+        let setup = start(Role::Setup, &theirs, &plan, &environment)?;
+        drop(theirs);
         return Namespaces { channel, setup }.made(&plan, command);
     }
     if plan.real {
         plan.missing = RealFiles::missing(view)?;
     }
     let spared = Orphans::new().map_err(not_started)?.children();
-    let guardian = start(Role::Guardian, theirs, &plan, &environment)?;
+    let guardian = start(Role::Guardian, &theirs, &plan, &environment)?;
+    drop(theirs);
     let leavings = Leavings {
         guardian,
         spared,
@@ -101,7 +104,7 @@ pub(super) fn make(way: Way, view: &View, command: &Command) -> Result<Helpers, 
 
 fn start(
     role: Role,
-    channel: Channel,
+    channel: &Channel,
     plan: &Plan,
     environment: &[std::ffi::CString],
 ) -> Result<Ended, Error> {
@@ -141,7 +144,7 @@ impl Namespaces {
             }
         };
         Ok(Helpers {
-            listener: if plan.connects {
+            listener: if plan.wanted.connects {
                 descriptors.pop()
             } else {
                 None
@@ -175,10 +178,10 @@ fn guarded(
     leavings.owned = true;
     let inner = leavings.guardian.0.try_clone().map_err(not_started)?;
     Ok(Helpers {
-        listener: if plan.connects || plan.paths {
-            descriptors.pop()
-        } else {
+        listener: if plan.wanted == Wanted::default() {
             None
+        } else {
+            descriptors.pop()
         },
         channel,
         inner,
@@ -188,13 +191,22 @@ fn guarded(
 }
 
 impl Helpers {
+    /// Finds out whether connects can be led, without starting anything.
+    pub(super) fn prove(&self, way: Way, command: &Command) -> Result<(), Error> {
+        self.ask(&Message::Prove, way, command)
+    }
+
     /// Starts the program.
     pub(super) fn go(&self, way: Way, command: &Command) -> Result<(), Error> {
+        self.ask(&Message::Go, way, command)
+    }
+
+    fn ask(&self, message: &Message, way: Way, command: &Command) -> Result<(), Error> {
         let failed = |source| Error::Setup {
             what: "start the program".into(),
             source,
         };
-        self.channel.send(&Message::Go, &[]).map_err(failed)?;
+        self.channel.send(message, &[]).map_err(failed)?;
         match self.channel.receive().map_err(failed)? {
             Some((Message::Started, _)) => Ok(()),
             Some((Message::Failed(failure), _)) => Err(error(failure, way, command)),

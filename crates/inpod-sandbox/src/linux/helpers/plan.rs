@@ -18,8 +18,7 @@ pub(super) struct Plan {
     /// Directories of the machine that are made for the volumes, from the outermost in.
     pub(super) missing: Vec<PathBuf>,
     /// What is to be listened to.
-    pub(super) connects: bool,
-    pub(super) paths: bool,
+    pub(super) wanted: Wanted,
     /// Whether volumes and hosts are files of the machine.
     pub(super) real: bool,
     /// Whether the process is to lose the capabilities that the sandbox was made with.
@@ -36,8 +35,10 @@ impl Plan {
             volumes: view.volumes.keys().cloned().collect(),
             hidden: view.hidden.clone(),
             missing: Vec::new(),
-            connects: !view.redirects.is_empty(),
-            paths: way == Way::Listener,
+            wanted: Wanted {
+                connects: !view.redirects.is_empty(),
+                paths: way == Way::Listener,
+            },
             real: way == Way::RealFiles,
             hosts: view
                 .hosts
@@ -70,20 +71,13 @@ impl Plan {
             option("--host", OsStr::new(line));
         }
         option("--signal-mask", OsStr::new(&self.signal_mask));
-        args.extend(self.connects.then(|| "--connects".into()));
-        args.extend(self.paths.then(|| "--paths".into()));
+        args.extend(self.wanted.connects.then(|| "--connects".into()));
+        args.extend(self.wanted.paths.then(|| "--paths".into()));
         args.extend(self.real.then(|| "--real".into()));
         args.extend(self.drop_capabilities.then(|| "--drop-capabilities".into()));
         args.extend(["--".into(), self.program.clone()]);
         args.extend(self.args.iter().cloned());
         args
-    }
-
-    pub(super) fn wanted(&self) -> Wanted {
-        Wanted {
-            connects: self.connects,
-            paths: self.paths,
-        }
     }
 
     /// `None` for arguments that no [`Plan::to_args`] made.
@@ -97,8 +91,8 @@ impl Plan {
                 "--host" => plan.hosts.push(args.next()?.into_string().ok()?),
                 "--signal-mask" => plan.signal_mask = args.next()?.into_string().ok()?,
                 "--make" => plan.missing.push(args.next()?.into()),
-                "--connects" => plan.connects = true,
-                "--paths" => plan.paths = true,
+                "--connects" => plan.wanted.connects = true,
+                "--paths" => plan.wanted.paths = true,
                 "--real" => plan.real = true,
                 "--drop-capabilities" => plan.drop_capabilities = true,
                 "--" => break,
@@ -138,7 +132,7 @@ mod tests {
                 volumes: volumes.into_iter().map(PathBuf::from).collect(),
                 hidden: hidden.into_iter().map(PathBuf::from).collect(),
                 missing: missing.into_iter().map(PathBuf::from).collect(),
-                hosts, connects, paths, real, drop_capabilities, signal_mask: "2,15".into(), program, args,
+                hosts, wanted: Wanted { connects, paths }, real, drop_capabilities, signal_mask: "2,15".into(), program, args,
             };
             prop_assert_eq!(Plan::from_args(plan.to_args()), Some(plan));
         }

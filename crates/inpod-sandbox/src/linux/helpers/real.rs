@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
 
 use super::plan::Plan;
@@ -86,7 +86,13 @@ impl RealFiles {
 
     fn take_volumes(&self) -> Result<Vec<OwnedFd>, Failure> {
         for directory in &self.missing {
-            match fs::create_dir(directory) {
+            // Other ways show the token to the process alone; this one at least to no other user.
+            let private = self
+                .volumes
+                .iter()
+                .any(|path| path.file_name() == directory.file_name());
+            let mode = if private { 0o700 } else { 0o755 };
+            match fs::DirBuilder::new().mode(mode).create(directory) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                     let what = format!("make the directory {}", directory.display());
                     return Err(Failure::at(Stage::Permission, what)(error));

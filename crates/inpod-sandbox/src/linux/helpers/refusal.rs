@@ -37,9 +37,15 @@ impl Machine {
     }
 }
 
-/// Sentences that name every cause that is there.
-pub(in crate::linux) fn remedy(machine: &Machine) -> String {
+/// Sentences that name every cause that is there. `busy` is whether there is a listener already.
+pub(in crate::linux) fn remedy(machine: &Machine, busy: bool) -> String {
     let mut causes = Vec::new();
+    if busy {
+        causes.push(
+            "calls of this process are answered by another program already (an `inpod run` around this one, or a container runtime's \
+             own listener), and Linux allows one: run it outside of that",
+        );
+    }
     if machine.max_user_namespaces == Some(0) {
         causes.push("user.max_user_namespaces is 0: `sudo sysctl user.max_user_namespaces=10000` allows them");
     }
@@ -54,15 +60,17 @@ pub(in crate::linux) fn remedy(machine: &Machine) -> String {
     }
     if machine.filtered {
         causes.push(
-            "a seccomp filter is on this process, in a container most likely its profile: start the container with \
+            "a seccomp filter is on this process, in a container most likely its profile; start the container with \
              `--cap-add SYS_ADMIN --cap-add SYS_PTRACE --security-opt apparmor=unconfined`, or with a profile that allows unshare, \
              mount, seccomp and pidfd_getfd",
         );
     }
     if causes.is_empty() {
-        return "It needs a user, a mount and a PID namespace, or root with CAP_SYS_ADMIN, and Linux 5.9 or later".into();
+        return "it needs a user, a mount and a PID namespace, or root with CAP_SYS_ADMIN, or a seccomp listener and pidfd_getfd, \
+                and Linux 5.9 or later"
+            .into();
     }
-    causes.join(". Also, ")
+    causes.join("; also, ")
 }
 
 #[cfg(test)]
@@ -77,7 +85,7 @@ mod tests {
             apparmor_restricts: Some(0),
             unprivileged_clone: None,
         };
-        let remedy = remedy(&machine);
+        let remedy = remedy(&machine, false);
         assert!(
             remedy.contains("user.max_user_namespaces=10000")
                 && remedy.contains("--cap-add SYS_ADMIN")
@@ -87,6 +95,7 @@ mod tests {
 
     #[test]
     fn without_a_known_cause_the_needs_are_named() {
-        assert!(remedy(&Machine::default()).contains("CAP_SYS_ADMIN"));
+        assert!(remedy(&Machine::default(), false).contains("CAP_SYS_ADMIN"));
+        assert!(remedy(&Machine::default(), true).contains("around this one"));
     }
 }

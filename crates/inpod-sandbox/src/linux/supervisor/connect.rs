@@ -23,6 +23,28 @@ const PROBE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(240, 0, 0, 1)
 /// What the kernel never says of that one.
 const PROBED: Errno = Errno::ISCONN;
 
+/// By an address of the same block, a process under this supervisor names a port of the machine's loopback: that is how a sandbox
+/// inside a sandbox, where Linux allows no second listener, has a Service address of its own. Its last two bytes are the port.
+const NESTED: [u8; 2] = [240, 0];
+const NESTED_PORT: u16 = 443;
+
+/// The address at which whoever is under the supervisor reaches a loopback port.
+pub(crate) fn nested_address(port: u16) -> SocketAddr {
+    let [first, second] = NESTED;
+    let [high, low] = port.to_be_bytes();
+    SocketAddr::from(([first, second, high, low], NESTED_PORT))
+}
+
+/// The loopback port that an address names.
+fn nested_target(address: SocketAddr) -> Option<SocketAddr> {
+    let IpAddr::V4(ip) = address.ip() else {
+        return None;
+    };
+    let ([first, second, high, low], port) = (ip.octets(), address.port());
+    ([first, second] == NESTED && port == NESTED_PORT)
+        .then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, u16::from_be_bytes([high, low]))))
+}
+
 /// Whether connects of this process are led by a supervisor.
 ///
 /// # Errors
@@ -129,6 +151,9 @@ impl Supervisor {
     }
 
     fn target(&self, from: SocketAddr) -> Option<SocketAddr> {
+        if let Some(port) = nested_target(from) {
+            return Some(port);
+        }
         let redirect = self.redirects.iter().find(|redirect| {
             redirect.from.ip().to_canonical() == from.ip() && redirect.from.port() == from.port()
         })?;
@@ -196,4 +221,29 @@ fn open_process(thread: i32) -> io::Result<OwnedFd> {
         .lines()
         .find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok());
     Ok(open(process.unwrap_or_default())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nested_address_names_a_port_and_no_other_address_does() {
+        for port in [1, 443, 40_961, u16::MAX] {
+            let address = nested_address(port);
+            assert_eq!(
+                nested_target(address),
+                Some(SocketAddr::from(([127, 0, 0, 1], port)))
+            );
+        }
+        for other in [
+            "240.1.0.1:443",
+            "240.0.0.1:80",
+            "10.96.0.1:443",
+            "[::1]:443",
+        ] {
+            assert_eq!(nested_target(other.parse().unwrap()), None, "{other}");
+        }
+        assert_eq!(nested_target(PROBE), None);
+    }
 }

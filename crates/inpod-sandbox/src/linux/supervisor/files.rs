@@ -344,5 +344,6 @@ fn flag(flag: i32) -> u64 {
 
 /// An `int` argument: the upper half of the register means nothing.
 fn low(argument: u64) -> i32 {
-    (argument & u64::from(u32::MAX)) as u32 as i32
+    let low = u32::try_from(argument & u64::from(u32::MAX)).unwrap_or_default();
+    low.cast_signed()
 }

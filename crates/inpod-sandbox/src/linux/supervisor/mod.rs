@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
-pub(super) use connect::probe;
+pub(super) use connect::{nested_address, probe};
 pub(super) use filter::Wanted;
 
 use super::sys::{self, Answer, Notification};

@@ -1,0 +1,57 @@
+//! What a run on this machine is like, in words.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use inpod_sandbox::{View, Way};
+
+use super::reach::Reach;
+use super::view;
+use crate::failure::Failure;
+
+/// `--explain`: goes as far as a run would, with nothing to show and nothing to start.
+pub(super) fn explain() -> Result<ExitCode, Failure> {
+    let view = |reach: &Reach| {
+        let service = reach.address().unwrap_or(view::SERVICE);
+        let mut view = View::default();
+        view.volumes
+            .insert(view::MOUNT_PATH.into(), BTreeMap::new());
+        view.hosts = vec![(service.ip(), vec!["kubernetes.default.svc".into()])];
+        if reach.address().is_none() {
+            view.redirects = vec![view::nowhere(service)];
+        }
+        view
+    };
+    let (way, reach) = Reach::first()?.until_one_works(view, inpod_sandbox::check)?;
+    let mut text =
+        format!("CMD would be shown its Pod by {way}, and meet the API server {reach}.\n");
+    let limits = limits(way, &reach);
+    if limits.is_empty() {
+        text.push_str("Nothing of what inpod knows a Pod by would be missing.\n");
+    } else {
+        text.push_str("Not as in a Pod:\n");
+        for limit in limits {
+            text.push_str(&format!("- {limit}\n"));
+        }
+    }
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Said once, where a run is not all that it can be.
+#[expect(clippy::print_stderr, reason = "a word for the person at the terminal")]
+pub(super) fn say(way: Way, reach: &Reach) {
+    let limits = limits(way, reach);
+    if !limits.is_empty() {
+        eprintln!(
+            "inpod: on this machine CMD is shown its Pod by {way}, and meets the API server {reach}. Not as in a Pod: {}. \
+             (-q leaves this out)",
+            limits.join("; ")
+        );
+    }
+}
+
+fn limits(way: Way, reach: &Reach) -> Vec<&'static str> {
+    way.limits().iter().chain(reach.limits()).copied().collect()
+}

@@ -1,0 +1,163 @@
+//! Where the process meets the API server.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+
+use inpod_sandbox::{Error, View};
+use tokio::io::copy_bidirectional;
+use tokio::net::TcpStream;
+
+use crate::failure::Failure;
+
+/// Where the process meets the API server.
+#[derive(Debug)]
+pub(super) enum Reach {
+    /// At the Service's own address: the sandbox leads connections from there.
+    Led,
+    /// At an address at which this program takes them and hands them on.
+    At(Meeting),
+}
+
+/// An address that stands in for the Service's.
+#[derive(Debug)]
+pub(super) struct Meeting {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// Addresses of loopback beside the one that everybody uses; the last two bytes are this process's.
+const OWN: [u8; 2] = [127, 96];
+const HTTPS: u16 = 443;
+
+impl Reach {
+    /// In a sandbox the outer one leads to a port of ours, because Linux allows no second one to lead. Elsewhere ours leads.
+    pub(super) fn first() -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let port = listener.local_addr()?.port();
+        Ok(match inpod_sandbox::nested_address(port) {
+            Some(address) => Self::At(Meeting { listener, address }),
+            None => Self::Led,
+        })
+    }
+
+    /// Where nobody can lead.
+    pub(super) fn own() -> io::Result<Self> {
+        let address = SocketAddr::new(own_address(), HTTPS);
+        let listener = TcpListener::bind(address)?;
+        Ok(Self::At(Meeting { listener, address }))
+    }
+
+    /// The address that stands in for the Service's, or might have to.
+    pub(super) fn possible_address(&self) -> IpAddr {
+        self.address()
+            .map_or_else(own_address, |address| address.ip())
+    }
+
+    /// The address that stands in for the Service's.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Led => None,
+            Self::At(meeting) => Some(meeting.address),
+        }
+    }
+
+    /// What an attempt comes to with what is seen from here; where the machine refuses to lead connections, with what is seen from
+    /// an address of our own.
+    pub(super) fn until_one_works<T>(
+        self,
+        view: impl Fn(&Self) -> View,
+        attempt: impl Fn(&View) -> Result<T, Error>,
+    ) -> Result<(T, Self), Failure> {
+        let refused = match (attempt(&view(&self)), &self) {
+            (Ok(done), _) => return Ok((done, self)),
+            (Err(refused @ Error::Refused { .. }), Self::Led) => refused,
+            (Err(error), _) => return Err(super::not_started(error)),
+        };
+        let own = Self::own().map_err(|error| {
+            super::not_started(refused).and(&format!(
+                "Nor can {}:{HTTPS} stand in for the API server's address: {error}",
+                own_address()
+            ))
+        })?;
+        let done = attempt(&view(&own)).map_err(super::not_started)?;
+        Ok((done, own))
+    }
+
+    /// What is not as in a Pod.
+    pub(super) fn limits(&self) -> &'static [&'static str] {
+        match self {
+            Self::At(meeting) if meeting.is_own() => &[
+                "the API server is not at the address that its Service has, but at one of this machine's, for every program to reach",
+            ],
+            _ => &[],
+        }
+    }
+
+    /// Hands connections on to the API server, from within a runtime and until that ends.
+    pub(super) fn serve(self, server: SocketAddr) -> io::Result<()> {
+        let Self::At(Meeting { listener, .. }) = self else {
+            return Ok(());
+        };
+        listener.set_nonblocking(true)?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        tokio::spawn(async move {
+            loop {
+                match listener.accept().await {
+                    Ok((client, _)) => drop(tokio::spawn(hand_on(client, server))),
+                    // Out of descriptors most likely: some connection has to end first.
+                    Err(error) => {
+                        tracing::warn!("cannot take a connection to the API server: {error}");
+                        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    }
+                }
+            }
+        });
+        Ok(())
+    }
+}
+
+/// The TLS is the client's and the server's: nothing here looks into it.
+async fn hand_on(mut client: TcpStream, server: SocketAddr) {
+    let handed = async {
+        let mut server = TcpStream::connect(server).await?;
+        server.set_nodelay(true)?;
+        client.set_nodelay(true)?;
+        copy_bidirectional(&mut client, &mut server).await
+    };
+    if let Err(error) = handed.await {
+        tracing::debug!(%error, "a connection to the API server broke off");
+    }
+}
+
+impl Meeting {
+    /// Whether anybody on this machine can come there.
+    fn is_own(&self) -> bool {
+        self.address.ip().is_loopback()
+    }
+}
+
+impl fmt::Display for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Led => f.write_str("at its Service's address, from which connections are led"),
+            Self::At(meeting) if meeting.is_own() => {
+                write!(f, "at {}, an address of this machine", meeting.address)
+            }
+            Self::At(meeting) => write!(
+                f,
+                "at {}, from which the sandbox around this one leads",
+                meeting.address
+            ),
+        }
+    }
+}
+
+fn own_address() -> IpAddr {
+    let [first, second] = OWN;
+    let number = std::process::id();
+    // Neither 0 nor 255 at the end, which some programs take for a network's own.
+    let last = u8::try_from(number % 253 + 1).unwrap_or(1);
+    let third = u8::try_from(number / 253 % 256).unwrap_or(0);
+    IpAddr::from([first, second, third, last])
+}

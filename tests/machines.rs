@@ -1,0 +1,259 @@
+//! `inpod run` where namespaces, mounts, sockets of other processes or listeners are refused: the page's script, a static program, the
+//! official clients and a JVM find their Pod there too. Each test sets up the refusal itself.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use inpod_tests::Need::{File, OrdinaryUser, Program, Root, Sandbox};
+use inpod_tests::{
+    MACHINES, Machine, Need, contains, equal, file, inpod_command, output, repository, trial,
+};
+use libtest_mimic::{Failed, Trial};
+
+const REFUSE: &str = env!("CARGO_BIN_EXE_inpod-refuse");
+const GO: &str = "INPOD_TEST_GO_EXAMPLE";
+const PYTHON: &str = "INPOD_TEST_PYTHON";
+const NODE_MODULES: &str = "INPOD_TEST_NODE_MODULES";
+
+/// One at a time: of runs whose files are on the machine itself there is one.
+static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+type Test = fn(&Machine) -> Result<(), Failed>;
+
+fn main() {
+    let programs: [(&str, &[Need], Test); 7] = [
+        ("the_pages_script", &[Program("curl")], script),
+        ("a_static_program", &[Program("busybox")], static_program),
+        (
+            "client_gos_example",
+            &[
+                File(GO, "client-go's in-cluster example"),
+                Program("timeout"),
+            ],
+            go,
+        ),
+        (
+            "the_python_client",
+            &[File(PYTHON, "a Python with the package kubernetes")],
+            python,
+        ),
+        (
+            "the_javascript_client",
+            &[
+                Program("node"),
+                File(NODE_MODULES, "node_modules with @kubernetes/client-node"),
+            ],
+            javascript,
+        ),
+        ("a_jvm", &[Program("java")], java),
+        ("nothing_stays", &[], nothing_stays),
+    ];
+    let mut trials: Vec<Trial> = Vec::new();
+    for machine in &MACHINES {
+        let who = if machine.ordinary { OrdinaryUser } else { Root };
+        for (name, needs, test) in programs {
+            let needs: Vec<Need> = needs.iter().copied().chain([Sandbox, who]).collect();
+            trials.push(trial(
+                &format!("{}::{name}", machine.name),
+                &needs,
+                move || {
+                    let _alone = ALONE.lock();
+                    test(machine)
+                },
+            ));
+        }
+    }
+    trials.extend([
+        trial(
+            "a_machine_that_refuses_everything_is_told_why",
+            &[OrdinaryUser],
+            refused,
+        ),
+        trial(
+            "what_is_not_as_in_a_pod_is_said_once",
+            &[OrdinaryUser],
+            limits,
+        ),
+    ]);
+    inpod_tests::run(trials);
+}
+
+fn on(machine: &Machine, program: &Path) -> Command {
+    let mut command = inpod_command(&["run", "-q", "--cluster-role", "view", "--"]);
+    command.arg(program).current_dir("/");
+    machine.command(REFUSE, &command)
+}
+
+fn script(machine: &Machine) -> Result<(), Failed> {
+    let text =
+        std::fs::read_to_string(repository().join("examples/4-without-proxy/access-api.sh"))?;
+    let mut command = on(machine, "sh".as_ref());
+    let said = inpod_tests::output_with_input(command.arg("-s"), &text)?.success()?;
+    contains(&said, "\"kind\": \"APIVersions\"")
+}
+
+/// With another C library or none, and what a shell script does with the files.
+fn static_program(machine: &Machine) -> Result<(), Failed> {
+    let script = "
+cd /
+for root in /var/run /run; do
+  dir=$root/secrets/kubernetes.io/serviceaccount
+  [ -d $dir ] && [ -r $dir/token ] && [ -s $dir/ca.crt ] && [ ! -w $dir/../nothing ] || echo tests
+  [ \"$(wc -c < $dir/token)\" = \"$(cat $dir/..data/token | wc -c)\" ] || echo sizes
+  case $(readlink $dir/token) in ..data/token) ;; *) echo links ;; esac
+  cat $dir/namespace $dir/../serviceaccount/namespace
+done
+cat var/run/secrets/kubernetes.io/serviceaccount/namespace
+grep -c kubernetes.default.svc.cluster.local /etc/hosts
+cat $dir/absent 2>/dev/null || echo absent
+";
+    let mut command = on(machine, "busybox".as_ref());
+    let said = output(command.args(["sh", "-c", script]))?.success()?;
+    equal(
+        said.as_str(),
+        "defaultdefaultdefaultdefaultdefault1\nabsent\n",
+    )
+}
+
+/// The example never ends by itself.
+fn go(machine: &Machine) -> Result<(), Failed> {
+    let mut command = on(machine, "timeout".as_ref());
+    command.arg("3").arg(file(GO).unwrap_or_default());
+    contains(
+        &output(&mut command)?.stdout,
+        "There are 1 pods in the cluster\n",
+    )
+}
+
+fn python(machine: &Machine) -> Result<(), Failed> {
+    let mut command = on(machine, &file(PYTHON).unwrap_or_default());
+    command.arg(repository().join("examples/1-official-clients/python/main.py"));
+    lists_itself(&output(&mut command)?.success()?)
+}
+
+fn javascript(machine: &Machine) -> Result<(), Failed> {
+    // Modules are looked for beside the file that imports them.
+    let folder = public_folder()?;
+    let example = repository().join("examples/1-official-clients/javascript");
+    for name in ["main.js", "package.json"] {
+        std::fs::copy(example.join(name), folder.path().join(name))?;
+    }
+    std::os::unix::fs::symlink(
+        file(NODE_MODULES).unwrap_or_default(),
+        folder.path().join("node_modules"),
+    )?;
+    let mut command = on(machine, "node".as_ref());
+    command.arg(folder.path().join("main.js"));
+    lists_itself(&output(&mut command)?.success()?)
+}
+
+/// No client library: what the JVM itself does of files, names, sockets and certificates.
+fn java(machine: &Machine) -> Result<(), Failed> {
+    let folder = public_folder()?;
+    let source: PathBuf = folder.path().join("Pods.java");
+    std::fs::write(
+        &source,
+        r#"
+import java.io.*; import java.net.*; import java.net.http.*; import java.nio.file.*;
+import java.security.KeyStore; import java.security.cert.*; import javax.net.ssl.*;
+public class Pods {
+  public static void main(String[] args) throws Exception {
+    Path dir = Path.of("/var/run/secrets/kubernetes.io/serviceaccount");
+    if (!Files.exists(dir.resolve("token")) || !new File(dir.toFile(), "ca.crt").canRead()) throw new IOException("not there");
+    KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
+    store.load(null, null);
+    try (InputStream in = Files.newInputStream(dir.resolve("ca.crt"))) {
+      store.setCertificateEntry("ca", CertificateFactory.getInstance("X.509").generateCertificate(in));
+    }
+    TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+    trust.init(store);
+    SSLContext tls = SSLContext.getInstance("TLS");
+    tls.init(null, trust.getTrustManagers(), null);
+    HttpClient client = HttpClient.newBuilder().sslContext(tls).build();
+    String token = Files.readString(dir.resolve("token"));
+    for (String host : new String[] {System.getenv("KUBERNETES_SERVICE_HOST"), "kubernetes.default.svc"}) {
+      URI uri = URI.create("https://" + host + ":" + System.getenv("KUBERNETES_SERVICE_PORT_HTTPS") + "/api/v1/pods");
+      HttpRequest request = HttpRequest.newBuilder(uri).header("Authorization", "Bearer " + token).build();
+      System.out.println(client.send(request, HttpResponse.BodyHandlers.ofString()).statusCode());
+    }
+  }
+}
+"#,
+    )?;
+    let mut command = on(machine, "java".as_ref());
+    // Without a cache of classes, which would be written beside the JVM.
+    command
+        .args(["-Xshare:auto", "-XX:TieredStopAtLevel=1"])
+        .arg(source);
+    equal(output(&mut command)?.success()?.as_str(), "200\n200\n")
+}
+
+/// The machine's own files are what they were, and nothing is where the Pod's were.
+fn nothing_stays(machine: &Machine) -> Result<(), Failed> {
+    let look = || {
+        let secrets = ["/run/secrets", "/var/run/secrets/kubernetes.io"]
+            .map(|path| Path::new(path).symlink_metadata().is_ok());
+        (std::fs::read("/etc/hosts").unwrap_or_default(), secrets)
+    };
+    let before = look();
+    let script = "setsid sleep 1000.125 >/dev/null 2>&1 & exit 3";
+    let ended = output(on(machine, "sh".as_ref()).args(["-c", script]))?;
+    equal((ended.status.code(), ended.stderr.as_str()), (Some(3), ""))?;
+    let sleeping = output(Command::new("pgrep").args(["-f", "sleep 1000[.]125"]))?;
+    equal(sleeping.stdout.as_str(), "")?;
+    equal(look(), before)
+}
+
+const NOTHING: Machine = Machine {
+    name: "that_refuses_everything",
+    refuses: "user-namespaces,mounts,sockets,listeners",
+    ordinary: true,
+};
+
+fn refused() -> Result<(), Failed> {
+    let ended = output(&mut on(&NOTHING, "true".as_ref()))?;
+    equal(ended.status.code(), Some(1))?;
+    for part in [
+        "namespaces of its own: could not make a user, a mount and a PID namespace: Operation not permitted",
+        "a seccomp listener, without namespaces: could not answer for a process by a seccomp listener: Operation not permitted",
+        "a seccomp filter is on this process",
+        "inpod cluster --kubeconfig",
+    ] {
+        contains(&ended.stderr, part)?;
+    }
+    Ok(())
+}
+
+fn limits() -> Result<(), Failed> {
+    let mut command = inpod_command(&["run", "--", "true"]);
+    let said = output(&mut MACHINES[0].command(REFUSE, command.current_dir("/")))?;
+    equal(said.status.code(), Some(0))?;
+    equal(
+        said.stderr
+            .matches("their folder can be neither listed nor entered")
+            .count(),
+        1,
+    )?;
+    let mut command = inpod_command(&["run", "--explain"]);
+    let said = output(&mut MACHINES[0].command(REFUSE, command.current_dir("/")))?.success()?;
+    contains(&said, "by a seccomp listener, without namespaces")?;
+    contains(
+        &said,
+        "\n- the service account's files can be read, but their folder",
+    )
+}
+
+fn public_folder() -> Result<tempfile::TempDir, Failed> {
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    Ok(tempfile::Builder::new()
+        .permissions(permissions)
+        .tempdir()?)
+}
+
+/// The one Pod there is, and the 404 that was caught.
+fn lists_itself(text: &str) -> Result<(), Failed> {
+    let lines: Vec<&str> = text.lines().collect();
+    equal(lines.len(), 2)?;
+    contains(lines[0], "\tdefault\t")?;
+    equal(lines[1], "Pod example-xxxxx not found in default namespace")
+}
