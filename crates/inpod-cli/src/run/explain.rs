@@ -24,17 +24,15 @@ pub(super) fn explain() -> Result<ExitCode, Failure> {
         view
     };
     let (way, reach) = Reach::first()?.until_one_works(view, inpod_sandbox::check)?;
-    let mut text =
-        format!("CMD would be shown its Pod by {way}, and meet the API server {reach}.\n");
     let limits = limits(way, &reach);
-    if limits.is_empty() {
-        text.push_str("Nothing of what inpod knows a Pod by would be missing.\n");
+    let limits = if limits.is_empty() {
+        "Nothing of what inpod knows a Pod by would be missing.".to_owned()
     } else {
-        text.push_str("Not as in a Pod:\n");
-        for limit in limits {
-            text.push_str(&format!("- {limit}\n"));
-        }
-    }
+        format!("Not as in a Pod:\n- {}", limits.join("\n- "))
+    };
+    let text = format!(
+        "CMD would be shown its Pod by {way}, and meet the API server {reach}.\n{limits}\n"
+    );
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
@@ -45,9 +43,9 @@ pub(super) fn say(way: Way, reach: &Reach) {
     let limits = limits(way, reach);
     if !limits.is_empty() {
         eprintln!(
-            "inpod: on this machine CMD is shown its Pod by {way}, and meets the API server {reach}. Not as in a Pod: {}. \
-             (-q leaves this out)",
-            limits.join("; ")
+            "inpod: on this machine CMD is shown its Pod by {way}, and meets the API server {reach}. Not as in a Pod (-q leaves this \
+             out):\n- {}",
+            limits.join("\n- ")
         );
     }
 }
