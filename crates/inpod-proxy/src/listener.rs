@@ -105,6 +105,30 @@ impl Listener {
         })
     }
 
+    /// Serves on a socket that listens already, to the peers that `admits` lets in; others are hung up on.
+    ///
+    /// To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`ListenError::Tcp`] where the socket cannot be used.
+    pub fn guarded(
+        listener: std::net::TcpListener,
+        admits: impl Fn(SocketAddr) -> bool + Send + Sync + 'static,
+    ) -> Result<Self, ListenError> {
+        let failed = |source| ListenError::Tcp {
+            address: "a socket that was given".into(),
+            source,
+        };
+        listener.set_nonblocking(true).map_err(failed)?;
+        let listener = TcpListener::from_std(listener).map_err(failed)?;
+        let address = Address::Tcp(listener.local_addr().map_err(failed)?);
+        Ok(Self {
+            socket: Socket::Guarded(listener, Box::new(admits)),
+            address,
+            _file: None,
+        })
+    }
+
     /// The address it is bound to, with the port the system chose.
     pub fn address(&self) -> &Address {
         &self.address
@@ -122,6 +146,15 @@ impl Listener {
                 };
                 Ok((Stream::Tcp(stream), via))
             }
+            Socket::Guarded(listener, admits) => loop {
+                let (stream, peer) = listener.accept().await?;
+                if !admits(peer) {
+                    continue;
+                }
+                stream.set_nodelay(true)?;
+                let local = stream.local_addr()?.ip().to_canonical();
+                return Ok((Stream::Tcp(stream), Via::Tcp { local, name: None }));
+            },
             Socket::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
                 Ok((Stream::Unix(stream), Via::Unix))
@@ -139,11 +172,22 @@ impl fmt::Display for Address {
     }
 }
 
-#[derive(Debug)]
 enum Socket {
     /// With the name that was asked for, where it was not an address.
     Tcp(TcpListener, Option<Arc<str>>),
+    /// With who may come.
+    Guarded(TcpListener, Box<dyn Fn(SocketAddr) -> bool + Send + Sync>),
     Unix(UnixListener),
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp(..) => "Tcp",
+            Self::Guarded(..) => "Guarded",
+            Self::Unix(_) => "Unix",
+        })
+    }
 }
 
 /// How a connection came in: what the guard holds its `Host` and `Origin` against.

@@ -67,6 +67,19 @@ impl Sandbox {
     }
 
     /// Cannot be called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn wait_aside(&self) -> Result<ExitStatus, Error> {
+        match self.0 {}
+    }
+
+    /// Cannot be called.
+    pub fn stop(&self, _grace: std::time::Duration) {
+        match self.0 {}
+    }
+
+    /// Cannot be called.
     pub fn kill(&self) {
         match self.0 {}
     }

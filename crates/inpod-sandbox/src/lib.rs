@@ -19,6 +19,7 @@
 //! On other systems than Linux everything is there, and [`spawn`] answers [`Error::NeedsLinux`].
 
 mod error;
+mod gate;
 mod view;
 mod way;
 
@@ -35,6 +36,7 @@ mod linux;
 
 pub use command::Command;
 pub use error::{Attempt, Error};
+pub use gate::Gate;
 pub use linux::{Sandbox, SignalMask, block_signals, check, enter_if_asked, nested_address, spawn};
 pub use view::{Files, Redirect, View};
 pub use way::Way;

@@ -3,6 +3,8 @@ use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::Gate;
+
 /// The files of a projected volume by name, with their contents.
 pub type Files = BTreeMap<String, Vec<u8>>;
 
@@ -23,10 +25,33 @@ pub struct View {
 }
 
 /// An address that leads elsewhere: a connection to `from` reaches `to`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Redirect {
     /// What the process connects to, for example 10.96.0.1:443.
     pub from: SocketAddr,
     /// Where the connection goes.
     pub to: SocketAddr,
+    /// Who listens there, where it is to let nobody else in.
+    pub(crate) gate: Option<Gate>,
+}
+
+impl Redirect {
+    /// To whoever listens at an address.
+    pub fn new(from: SocketAddr, to: SocketAddr) -> Self {
+        Self {
+            from,
+            to,
+            gate: None,
+        }
+    }
+
+    /// To a listener that lets nobody in but who is led there.
+    pub fn through(from: SocketAddr, gate: &Gate) -> Self {
+        Self {
+            from,
+            to: gate.address(),
+            gate: Some(gate.clone()),
+        }
+    }
 }

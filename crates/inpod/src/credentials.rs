@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderValue;
@@ -30,6 +30,53 @@ pub(crate) enum Token {
     None,
     Fixed(Secret<String>),
     File(PathBuf),
+    Renewable(RenewableToken),
+}
+
+/// A bearer token that whoever gave it to a [`Config`](crate::Config) can replace while clients use it.
+///
+/// ```
+/// # fn example() -> Result<(), inpod::ConfigError> {
+/// let token = inpod::RenewableToken::new("first")?;
+/// let config = inpod::Config::builder().renewable_token(&token);
+/// token.set("second")?; // the next request has it
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
+#[derive(Clone)]
+pub struct RenewableToken(Arc<Mutex<HeaderValue>>);
+
+impl RenewableToken {
+    /// # Errors
+    /// [`ConfigError::TokenText`] for what no header can hold.
+    pub fn new(token: &str) -> Result<Self, ConfigError> {
+        let header = bearer(token.trim()).ok_or(ConfigError::TokenText)?;
+        Ok(Self(Arc::new(Mutex::new(header))))
+    }
+
+    /// Has the next request, and the repetition of one that was refused, use this token.
+    ///
+    /// # Errors
+    /// [`ConfigError::TokenText`] for what no header can hold; the last token is used on.
+    pub fn set(&self, token: &str) -> Result<(), ConfigError> {
+        let header = bearer(token.trim()).ok_or(ConfigError::TokenText)?;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = header;
+        Ok(())
+    }
+
+    fn current(&self) -> HeaderValue {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// Without the token.
+impl fmt::Debug for RenewableToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RenewableToken").finish_non_exhaustive()
+    }
 }
 
 /// The `Authorization` header of each request.
@@ -38,6 +85,7 @@ pub(crate) enum Authorization {
     None,
     Fixed(HeaderValue),
     File(TokenFile),
+    Renewable(RenewableToken),
 }
 
 impl Authorization {
@@ -49,6 +97,7 @@ impl Authorization {
                 Self::Fixed(bearer(text.trim()).ok_or(ConfigError::TokenText)?)
             }
             Token::File(path) => Self::File(TokenFile::open(path)?),
+            Token::Renewable(token) => Self::Renewable(token.clone()),
         })
     }
 
@@ -58,6 +107,7 @@ impl Authorization {
             Self::None => None,
             Self::Fixed(header) => Some(header.clone()),
             Self::File(file) => Some(file.current()),
+            Self::Renewable(token) => Some(token.current()),
         }
     }
 
@@ -65,6 +115,7 @@ impl Authorization {
     pub(crate) fn after_refusal(&self, refused: &HeaderValue) -> Option<HeaderValue> {
         match self {
             Self::File(file) => Some(file.read_again()).filter(|header| header != refused),
+            Self::Renewable(token) => Some(token.current()).filter(|header| header != refused),
             Self::None | Self::Fixed(_) => None,
         }
     }
@@ -197,6 +248,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_renewed_token_is_in_the_next_header() {
+        let token = RenewableToken::new("one\n").unwrap();
+        let authorization = Authorization::new(&Token::Renewable(token.clone())).unwrap();
+        let first = authorization.current().unwrap();
+        assert_eq!(first, "Bearer one");
+        assert_eq!(authorization.after_refusal(&first), None);
+        token.set("two").unwrap();
+        assert_eq!(authorization.current().unwrap(), "Bearer two");
+        assert_eq!(authorization.after_refusal(&first).unwrap(), "Bearer two");
+        assert!(token.set("no\nheader").is_err());
+        assert_eq!(authorization.current().unwrap(), "Bearer two");
+        assert!(!format!("{authorization:?}").contains("two"));
+    }
 
     fn file(content: &str) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();

@@ -55,6 +55,7 @@ mod watch;
 pub use body::Body;
 pub use client::{Client, List, ListMeta};
 pub use config::{Config, ConfigBuilder, ConfigError};
+pub use credentials::RenewableToken;
 pub use error::{ApiStatus, Error};
 pub use request_info::{RequestInfo, RequestInfoError};
 pub use tls::TlsError;

@@ -21,10 +21,10 @@ pub(super) fn explain() -> Result<ExitCode, Failure> {
         if reach.address().is_none() {
             view.redirects = vec![view::nowhere(service)];
         }
-        view
+        Ok(view)
     };
     let (way, reach) = Reach::first()?.until_one_works(view, inpod_sandbox::check)?;
-    let limits = limits(way, &reach);
+    let limits = limits(way, &reach, &[]);
     let limits = if limits.is_empty() {
         "Nothing of what inpod knows a Pod by would be missing.".to_owned()
     } else {
@@ -39,8 +39,8 @@ pub(super) fn explain() -> Result<ExitCode, Failure> {
 
 /// Said once, where a run is not all that it can be.
 #[expect(clippy::print_stderr, reason = "a word for the person at the terminal")]
-pub(super) fn say(way: Way, reach: &Reach) {
-    let limits = limits(way, reach);
+pub(super) fn say(way: Way, reach: &Reach, more: &[&'static str]) {
+    let limits = limits(way, reach, more);
     if !limits.is_empty() {
         eprintln!(
             "inpod: on this machine CMD is shown its Pod by {way}, and meets the API server {reach}. Not as in a Pod (-q leaves this \
@@ -50,6 +50,11 @@ pub(super) fn say(way: Way, reach: &Reach) {
     }
 }
 
-fn limits(way: Way, reach: &Reach) -> Vec<&'static str> {
-    way.limits().iter().chain(reach.limits()).copied().collect()
+fn limits(way: Way, reach: &Reach, more: &[&'static str]) -> Vec<&'static str> {
+    way.limits()
+        .iter()
+        .chain(reach.limits())
+        .chain(more)
+        .copied()
+        .collect()
 }

@@ -3,6 +3,7 @@
 //! The cluster is reached as any cluster would be: through its API, with the crate `inpod`.
 
 mod account;
+mod containers;
 mod explain;
 mod interrupt;
 mod pod;
@@ -14,7 +15,6 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use inpod::Client;
@@ -64,6 +64,13 @@ pub(crate) struct Args {
     /// The context of the kubeconfig
     #[arg(long, value_name = "NAME", requires = "kubeconfig")]
     context: Option<String>,
+    /// Give the service account's files to a sidecar, and none to CMD, which finds it at localhost:8001: `inpod proxy`, or this
+    /// command line
+    #[arg(long, value_name = "CMDLINE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    sidecar: Option<String>,
+    /// Give CMD none of a service account's files
+    #[arg(long, conflicts_with = "sidecar")]
+    no_token: bool,
     /// Say nothing of how CMD is shown its Pod on this machine, and of what is not as in one
     #[arg(short, long)]
     quiet: bool,
@@ -73,6 +80,18 @@ pub(crate) struct Args {
     /// The program and its arguments
     #[arg(last = true, required_unless_present = "explain", value_name = "CMD")]
     command: Vec<OsString>,
+}
+
+impl Args {
+    fn account(&self) -> containers::Account<'_> {
+        use containers::Account;
+        match self.sidecar.as_deref() {
+            Some("") => Account::Proxy,
+            Some(line) => Account::Sidecar(line),
+            None if self.no_token => Account::Nobody,
+            None => Account::Command,
+        }
+    }
 }
 
 /// How long the cluster may take to hear that the process has ended.
@@ -97,33 +116,29 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         let tenant = Tenant::move_in(&cluster, manifests, args).await?;
         Ok((cluster, tenant))
     }))?;
-    let (client, embedded) = (&cluster.client, cluster.embedded.is_some());
+    let client = &cluster.client;
     let ended = runtime
         .block_on(unless_interrupted(tenant.prepare(client, args)))
         .and_then(|prepared| {
-            let command = inpod_sandbox::Command::new(&args.command[0])
-                .args(&args.command[1..])
-                .signal_mask(signals);
-            let (sandbox, reach) = reach.until_one_works(
-                |reach| prepared.seen.view(reach, embedded),
-                |view| inpod_sandbox::spawn(view, &command),
-            )?;
-            if !args.quiet {
-                explain::say(sandbox.way(), &reach);
+            let plan = containers::Plan {
+                account: args.account(),
+                command: &args.command,
+                signals,
+                cluster: &prepared.seen,
+                namespace: &tenant.account.namespace,
+                client,
+                embedded: cluster.embedded.is_some(),
+                quiet: args.quiet,
+            };
+            let containers = plan.start(reach, runtime.handle())?;
+            let renewal = prepared.token.map(|(request, token)| {
+                let holder = containers.holder();
+                runtime.spawn(token::keep_fresh(client.clone(), request, token, holder))
+            });
+            let status = containers.wait()?;
+            if let Some(renewal) = renewal {
+                renewal.abort();
             }
-            {
-                let _inside = runtime.enter();
-                reach.serve(prepared.seen.server)?;
-            }
-            let sandbox = Arc::new(sandbox);
-            let renewal = runtime.spawn(token::keep_fresh(
-                client.clone(),
-                prepared.request,
-                prepared.token,
-                Arc::clone(&sandbox),
-            ));
-            let status = sandbox.wait()?;
-            renewal.abort();
             Ok(status)
         });
 
@@ -183,8 +198,8 @@ struct Tenant {
 
 /// What the process is started with.
 struct Prepared {
-    request: token::Request,
-    token: Token,
+    /// Where somebody is to have one.
+    token: Option<(token::Request, Token)>,
     seen: view::Cluster,
 }
 
@@ -222,21 +237,23 @@ impl Tenant {
         for binding in &self.bindings {
             self.account.bind(client, binding).await?;
         }
-        let request = token::Request::new(
-            &self.account,
-            &self.pod,
-            args.audience.as_deref(),
-            args.embedded.token_ttl,
-        );
-        let token = request.send(client).await?;
-        let seen = view::Cluster::ask(client, &self.account, &token).await?;
+        let token = if args.no_token {
+            None
+        } else {
+            let request = token::Request::new(
+                &self.account,
+                &self.pod,
+                args.audience.as_deref(),
+                args.embedded.token_ttl,
+            );
+            let token = request.send(client).await?;
+            Some((request, token))
+        };
+        let text = token.as_ref().map(|(_, token)| token.text.as_str());
+        let seen = view::Cluster::ask(client, &self.account, text).await?;
         // Before CMD starts, which may look at its own Pod at once.
         self.pod.running(client).await?;
-        Ok(Prepared {
-            request,
-            token,
-            seen,
-        })
+        Ok(Prepared { token, seen })
     }
 
     /// Deletes the Pod and the bindings. The account and what was loaded stay.

@@ -66,10 +66,10 @@ impl Reach {
     /// an address of our own.
     pub(super) fn until_one_works<T>(
         self,
-        view: impl Fn(&Self) -> View,
+        view: impl Fn(&Self) -> Result<View, Failure>,
         attempt: impl Fn(&View) -> Result<T, Error>,
     ) -> Result<(T, Self), Failure> {
-        let refused = match (attempt(&view(&self)), &self) {
+        let refused = match (attempt(&view(&self)?), &self) {
             (Ok(done), _) => return Ok((done, self)),
             (Err(refused @ Error::Refused { .. }), Self::Led) => refused,
             (Err(error), _) => return Err(super::not_started(error)),
@@ -80,7 +80,7 @@ impl Reach {
                 own_address()
             ))
         })?;
-        let done = attempt(&view(&own)).map_err(super::not_started)?;
+        let done = attempt(&view(&own)?).map_err(super::not_started)?;
         Ok((done, own))
     }
 

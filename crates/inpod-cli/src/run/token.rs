@@ -1,13 +1,12 @@
-use std::path::Path;
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, SystemTime};
 
 use inpod::Client;
-use inpod_sandbox::Sandbox;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::account::Account;
+use super::containers::Holder;
 use super::pod::Pod;
 use super::view;
 use crate::failure::Failure;
@@ -21,6 +20,12 @@ const SHORTEST_REAL: u64 = 600;
 /// A kubelet renews a token after a day even where it would live longer.
 const OLDEST: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The times in a token are whole seconds: it may live almost one less than it says.
+const ROUNDING: Duration = Duration::from_millis(1200);
+
+/// Where many run, they should not all ask at once: a kubelet's is up to this (`maxJitter` of its token manager).
+const MAX_JITTER: Duration = Duration::from_secs(10);
+
 /// The longest sleep between looks at the clock: a suspended machine wakes to an old token, and timers do not count its sleep.
 const TICK: Duration = Duration::from_secs(10);
 
@@ -33,6 +38,8 @@ pub(super) struct Token {
     /// When it was asked for, by this machine's clock: the cluster's may be another, and decides nothing here.
     issued: SystemTime,
     life: Duration,
+    /// By how much it is renewed early.
+    jitter: Duration,
 }
 
 /// What is asked for, again at each renewal.
@@ -112,28 +119,24 @@ struct Status {
 impl Answer {
     fn token(self, issued: SystemTime, asked: u64) -> Token {
         let seconds = self.spec.expiration_seconds.unwrap_or(asked);
+        let life = Duration::from_secs(seconds.clamp(1, u32::MAX.into()));
         Token {
             text: self.status.token,
             issued,
-            life: Duration::from_secs(seconds.clamp(1, u32::MAX.into())),
+            life,
+            jitter: jitter(life, RandomState::new().hash_one(())),
         }
     }
 }
 
-/// Renews the token for as long as the sandbox lives, when a kubelet would: at 80 % of its life, or after a day.
+/// Renews the token for as long as somebody has it, when a kubelet would: at 80 % of its life, or after a day.
 ///
-/// Where that fails, the old token stays in place, and it is tried again. A kubelet's jitter, which keeps a node's many Pods
-/// from asking at once, is left out: there is one process here.
-pub(super) async fn keep_fresh(
-    client: Client,
-    request: Request,
-    mut token: Token,
-    sandbox: Arc<Sandbox>,
-) {
+/// Where that fails, the old token stays in place, and it is tried again.
+pub(super) async fn keep_fresh(client: Client, request: Request, mut token: Token, holder: Holder) {
     let mut failures = 0;
     loop {
         sleep_until(token.renewal(failures)).await;
-        let renewal = tokio::time::timeout(PATIENCE, renew(&client, &request, &sandbox)).await;
+        let renewal = tokio::time::timeout(PATIENCE, renew(&client, &request, &holder)).await;
         match renewal.unwrap_or_else(|_elapsed| Err(Failure::new("the API server did not answer")))
         {
             Ok(new) => {
@@ -149,27 +152,35 @@ pub(super) async fn keep_fresh(
 }
 
 /// A new token, and the CA as it is now, put where the process reads them.
-async fn renew(client: &Client, request: &Request, sandbox: &Sandbox) -> Result<Token, Failure> {
+async fn renew(client: &Client, request: &Request, holder: &Holder) -> Result<Token, Failure> {
     let token = request.send(client).await?;
     let namespace = &request.account.namespace;
     let ca = view::root_ca(client, namespace).await?;
-    sandbox.update(
-        Path::new(view::MOUNT_PATH),
-        &view::files(&token, &ca, namespace),
-    )?;
+    holder.renew(&token.text, &ca, namespace)?;
     Ok(token)
 }
 
 impl Token {
     /// When to ask for the next one, after so many failures to get it.
     fn renewal(&self, failures: u32) -> SystemTime {
-        let due = self.issued + (self.life * 4 / 5).min(OLDEST);
+        let due = (self.life * 4 / 5)
+            .min(OLDEST)
+            .min(self.life.saturating_sub(ROUNDING).max(self.life / 5))
+            .saturating_sub(self.jitter);
+        let due = self.issued + due;
         if failures == 0 {
             return due;
         }
         let patience = Duration::from_secs(1 << failures.min(6)).min(self.life / 10);
         due.max(SystemTime::now()) + patience
     }
+}
+
+/// A part of the most, by a random number; of a short life little.
+fn jitter(life: Duration, random: u64) -> Duration {
+    let most = MAX_JITTER.min(life / 20);
+    let thousandths = u32::try_from(random % 1000).unwrap_or_default();
+    most * thousandths / 1000
 }
 
 /// Sleeps by the wall clock, in short steps.
@@ -190,21 +201,37 @@ mod tests {
             text: String::new(),
             issued: SystemTime::now(),
             life: Duration::from_secs(seconds),
+            jitter: Duration::ZERO,
         }
     }
 
     #[test]
     fn a_token_is_renewed_at_four_fifths_of_its_life_or_after_a_day() {
-        for (life, due) in [(5, 4), (3600, 2880), (30 * 86_400, 86_400)] {
+        for (life, due) in [(3, 1.8), (10, 8.0), (3600, 2880.0), (30 * 86_400, 86_400.0)] {
             let token = token(life);
-            assert_eq!(token.renewal(0), token.issued + Duration::from_secs(due));
+            let wait = token.renewal(0).duration_since(token.issued).unwrap();
+            assert_eq!(wait, Duration::from_secs_f64(due));
+        }
+    }
+
+    #[test]
+    fn many_are_renewed_a_little_early_and_not_at_once() {
+        for (life, most) in [(10, 0.5), (3600, 10.0)] {
+            let life = Duration::from_secs(life);
+            assert_eq!(jitter(life, 0), Duration::ZERO);
+            let latest = jitter(life, 999).as_secs_f64();
+            assert!(latest > most * 0.99 && latest < most, "{latest}");
         }
     }
 
     #[test]
     fn a_server_with_another_clock_or_an_odd_answer_makes_no_tight_loop() {
         let now = SystemTime::now();
-        for (seconds, due) in [("3600", 2880), ("0", 0), ("18446744073709551615", 86_400)] {
+        for (seconds, due) in [
+            ("3600", 2870..=2880),
+            ("0", 0..=0),
+            ("18446744073709551615", 86_390..=86_400),
+        ] {
             let answer = format!(
                 r#"{{"spec":{{"expirationSeconds":{seconds}}},"status":{{"token":"t","expirationTimestamp":"1970-01-01T00:00:00Z"}}}}"#
             );
@@ -214,7 +241,7 @@ mod tests {
                 .renewal(0)
                 .duration_since(now)
                 .unwrap();
-            assert_eq!(wait.as_secs(), due, "{seconds}");
+            assert!(due.contains(&wait.as_secs()), "{seconds}: {wait:?}");
             assert!(!wait.is_zero(), "{seconds}");
         }
     }
@@ -224,7 +251,7 @@ mod tests {
         let token = token(5);
         let wait = token
             .renewal(3)
-            .duration_since(token.issued + Duration::from_secs(4))
+            .duration_since(token.issued + Duration::from_millis(3800))
             .unwrap();
         assert_eq!(wait, Duration::from_millis(500));
         let token = Token {

@@ -12,7 +12,6 @@ use tokio::time::timeout;
 
 use super::account::Account;
 use super::reach::Reach;
-use super::token::Token;
 use crate::failure::Failure;
 
 /// Where a Pod's containers find their service account; clients have it built in.
@@ -24,8 +23,7 @@ pub(super) const SERVICE: SocketAddr =
 
 /// A redirect that nothing comes of.
 pub(super) fn nowhere(from: SocketAddr) -> Redirect {
-    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Redirect { from, to }
+    Redirect::new(from, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
 }
 
 /// The names of the API server's Service that a Pod can resolve.
@@ -47,14 +45,15 @@ pub(super) struct Cluster {
     /// The address at which this machine reaches the API server.
     pub(super) server: SocketAddr,
     files: Files,
+    pub(super) ca: String,
 }
 
 impl Cluster {
-    /// Asks for what a process of that account sees.
+    /// Asks for what a process of that account sees; without a token there are no files to see.
     pub(super) async fn ask(
         client: &Client,
         account: &Account,
-        token: &Token,
+        token: Option<&str>,
     ) -> Result<Self, Failure> {
         let service: Service = client
             .get("/api/v1/namespaces/default/services/kubernetes")
@@ -64,8 +63,15 @@ impl Cluster {
         Ok(Self {
             service,
             server: address(client.config().server(), service).await?,
-            files: files(token, &ca, &account.namespace),
+            files: token.map_or_else(Files::new, |token| files(token, &ca, &account.namespace)),
+            ca,
         })
+    }
+
+    /// The token as it was at first.
+    pub(super) fn token(&self) -> String {
+        let token = self.files.get("token").map(Vec::as_slice);
+        String::from_utf8_lossy(token.unwrap_or_default()).into_owned()
     }
 
     /// What the process sees that meets the API server there.
@@ -87,10 +93,7 @@ impl Cluster {
         );
         view.hosts = vec![(service.ip(), NAMES.map(str::to_owned).to_vec())];
         if met.is_none() {
-            view.redirects = vec![Redirect {
-                from: service,
-                to: self.server,
-            }];
+            view.redirects = vec![Redirect::new(service, self.server)];
         }
         view.hidden = kube_folders();
         view
@@ -98,9 +101,9 @@ impl Cluster {
 }
 
 /// The three files of the volume.
-pub(super) fn files(token: &Token, ca: &str, namespace: &str) -> Files {
+pub(super) fn files(token: &str, ca: &str, namespace: &str) -> Files {
     Files::from([
-        ("token".to_owned(), token.text.clone().into_bytes()),
+        ("token".to_owned(), token.as_bytes().to_vec()),
         ("ca.crt".to_owned(), ca.as_bytes().to_vec()),
         ("namespace".to_owned(), namespace.as_bytes().to_vec()),
     ])

@@ -17,15 +17,15 @@ mod volume;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use channel::Message;
@@ -243,18 +243,27 @@ impl Sandbox {
     /// # Errors
     /// [`Error::Killed`] if the sandbox was ended by force, [`Error::Setup`] if it cannot be waited for.
     pub fn wait(&self) -> Result<ExitStatus, Error> {
-        let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = match *outcome {
-            Some(outcome) => outcome,
-            None => *outcome.insert(self.wait_until_empty().map_err(|source| Error::Setup {
-                what: "wait for the process".into(),
-                source,
-            })?),
-        };
-        match outcome {
-            Outcome::Exited(status) => Ok(status),
-            Outcome::Killed => Err(Error::Killed),
+        self.ended(true)
+    }
+
+    /// As [`wait`](Self::wait), without handing on signals: there is a main process beside this one that gets them.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn wait_aside(&self) -> Result<ExitStatus, Error> {
+        self.ended(false)
+    }
+
+    /// Asks the process to end (SIGTERM), and kills it and everything it started where it does not within `grace`.
+    pub fn stop(&self, grace: Duration) {
+        let terminate = Message::Signal(Signal::SIGTERM as i32);
+        let _ = self.helpers.channel.send(&terminate, &[]);
+        let timeout = Timespec::try_from(grace).ok();
+        let mut ready = [PollFd::new(&self.helpers.inner, PollFlags::IN)];
+        if !matches!(poll(&mut ready, timeout.as_ref()), Ok(1..)) {
+            self.kill();
         }
+        let _ = self.wait_aside();
     }
 
     /// Kills the process and everything it started. [`wait`](Self::wait) then answers [`Error::Killed`], unless the process had ended.
@@ -263,12 +272,38 @@ impl Sandbox {
             rustix::process::pidfd_send_signal(&self.helpers.inner, rustix::process::Signal::KILL);
     }
 
-    fn wait_until_empty(&self) -> std::io::Result<Outcome> {
+    fn ended(&self, hand_on: bool) -> Result<ExitStatus, Error> {
+        let mut outcome = locked(&self.outcome);
+        let outcome = if let Some(outcome) = *outcome {
+            outcome
+        } else {
+            let ended = self.wait_until_empty(hand_on);
+            *outcome.insert(ended.map_err(|source| Error::Setup {
+                what: "wait for the process".into(),
+                source,
+            })?)
+        };
+        match outcome {
+            Outcome::Exited(status) => Ok(status),
+            Outcome::Killed => Err(Error::Killed),
+        }
+    }
+
+    fn wait_for_end(&self) {
+        let mut ready = [PollFd::new(&self.helpers.inner, PollFlags::IN)];
+        while poll(&mut ready, None) == Err(Errno::INTR) {}
+        self.helpers.reap();
+    }
+
+    fn wait_until_empty(&self, hand_on: bool) -> std::io::Result<Outcome> {
         let channel = &self.helpers.channel;
-        let signals = SignalFd::with_flags(
-            &signals::forwarded(),
-            SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
-        )?;
+        let handed_on = if hand_on {
+            signals::forwarded()
+        } else {
+            SigSet::empty()
+        };
+        let signals =
+            SignalFd::with_flags(&handed_on, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let mut outcome = Outcome::Killed;
         loop {
             let mut ready = [
@@ -341,11 +376,6 @@ impl Drop for Sandbox {
             return;
         }
         self.kill();
-        let mut ready = [PollFd::from_borrowed_fd(
-            self.helpers.inner.as_fd(),
-            PollFlags::IN,
-        )];
-        while poll(&mut ready, None) == Err(rustix::io::Errno::INTR) {}
-        self.helpers.reap();
+        self.wait_for_end();
     }
 }

@@ -76,18 +76,43 @@ fn leads_its_session() -> bool {
     nix::unistd::getsid(None).is_ok_and(|session| session == nix::unistd::getpid())
 }
 
-/// A process of another PID namespace than ours that we can see is a descendant's.
+/// Whether a process is a descendant of this one.
 fn is_inside(pid: u32) -> bool {
-    let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/pid"));
-    match (namespace(&pid.to_string()), namespace("self")) {
-        (Ok(theirs), Ok(ours)) => theirs != ours,
-        _ => false,
+    let ours = std::process::id();
+    let mut ancestor = parent(pid);
+    while let Some(pid) = ancestor.filter(|pid| *pid > 1) {
+        if pid == ours {
+            return true;
+        }
+        ancestor = parent(pid);
     }
+    false
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_child_is_inside_and_a_parent_is_not() {
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "read -r _"])
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        assert!(is_inside(child.id()));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(!is_inside(std::os::unix::process::parent_id()));
+        assert!(!is_inside(std::process::id()));
+    }
 
     #[test]
     fn a_mask_survives_the_way_through_an_argument() {

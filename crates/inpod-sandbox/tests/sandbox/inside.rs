@@ -57,7 +57,7 @@ pub(crate) fn run(command: &[OsString]) -> ! {
         .ok()
         .and_then(|to| to.parse().ok());
     let to = to.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 1)));
-    view.redirects.push(Redirect { from: CLUSTER, to });
+    view.redirects.push(Redirect::new(CLUSTER, to));
 
     let sandbox = match spawn(&view, &command) {
         Ok(sandbox) => Arc::new(sandbox),

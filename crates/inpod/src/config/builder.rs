@@ -6,7 +6,7 @@ use http::Uri;
 use rustls::crypto::CryptoProvider;
 
 use super::{ClientCertificate, Config, ConfigError, Trust};
-use crate::credentials::{Authorization, Secret, Token};
+use crate::credentials::{Authorization, RenewableToken, Secret, Token};
 use crate::environment;
 
 /// Finds a [`Config`] as [`Config::in_cluster`] does, with parts of it said otherwise, or builds one outright.
@@ -95,6 +95,15 @@ impl ConfigBuilder {
     pub fn token_file(self, path: impl Into<PathBuf>) -> Self {
         Self {
             token: Some(Token::File(path.into())),
+            ..self
+        }
+    }
+
+    /// A bearer token that the caller replaces.
+    #[must_use]
+    pub fn renewable_token(self, token: &RenewableToken) -> Self {
+        Self {
+            token: Some(Token::Renewable(token.clone())),
             ..self
         }
     }

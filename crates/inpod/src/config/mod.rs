@@ -156,7 +156,7 @@ impl Config {
     pub fn token_file(&self) -> Option<&Path> {
         match &self.token {
             Token::File(path) => Some(path),
-            Token::None | Token::Fixed(_) => None,
+            Token::None | Token::Fixed(_) | Token::Renewable(_) => None,
         }
     }
 

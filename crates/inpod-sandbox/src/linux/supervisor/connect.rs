@@ -16,6 +16,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use super::{Supervisor, address, filter, memory};
+use crate::Gate;
 use crate::linux::sys::{self, Answer, Notification};
 
 /// An address that no network has (RFC 1112, section 4), by which a helper finds out whether its connects are led.
@@ -77,6 +78,7 @@ struct Connect {
     id: u64,
     socket: OwnedFd,
     to: SocketAddr,
+    gate: Option<Gate>,
 }
 
 impl Supervisor {
@@ -119,11 +121,11 @@ impl Supervisor {
         };
         let asked = address::parse(&bytes);
         let probe = asked == Some(PROBE);
-        let to = if probe {
-            PROBE
+        let (to, gate) = if probe {
+            (PROBE, None)
         } else {
             match asked.and_then(|from| self.target(from)) {
-                Some(to) => to,
+                Some(target) => target,
                 None => return Ok(Asked::Elsewhere),
             }
         };
@@ -147,17 +149,22 @@ impl Supervisor {
             _ => return Ok(Asked::Elsewhere), // no internet socket: the kernel refuses the address
         };
         let id = notification.id;
-        Ok(Asked::Lead(Connect { id, socket, to }))
+        Ok(Asked::Lead(Connect {
+            id,
+            socket,
+            to,
+            gate,
+        }))
     }
 
-    fn target(&self, from: SocketAddr) -> Option<SocketAddr> {
+    fn target(&self, from: SocketAddr) -> Option<(SocketAddr, Option<Gate>)> {
         if let Some(port) = nested_target(from) {
-            return Some(port);
+            return Some((port, None));
         }
         let redirect = self.redirects.iter().find(|redirect| {
             redirect.from.ip().to_canonical() == from.ip() && redirect.from.port() == from.port()
         })?;
-        Some(redirect.to)
+        Some((redirect.to, redirect.gate.clone()))
     }
 
     /// Connects, on a thread of its own where that may take its time: nobody else's connect waits for it.
@@ -177,7 +184,10 @@ impl Supervisor {
     }
 
     fn connect(&self, connect: &Connect) {
-        let answer = match rustix::net::connect(&connect.socket, &connect.to) {
+        let connected = connect
+            .announce()
+            .and_then(|()| rustix::net::connect(&connect.socket, &connect.to));
+        let answer = match connected {
             Ok(()) => Answer::Return(0),
             Err(error) => Answer::Fail(error.raw_os_error()),
         };
@@ -186,6 +196,25 @@ impl Supervisor {
 
     fn refuse(&self, id: u64) {
         self.answer(id, Answer::Fail(Errno::CONNREFUSED.raw_os_error()));
+    }
+}
+
+impl Connect {
+    /// Tells a gate who is coming, before that can be.
+    fn announce(&self) -> Result<(), Errno> {
+        let Some(gate) = &self.gate else {
+            return Ok(());
+        };
+        let any = SocketAddr::new(self.to.ip(), 0);
+        match rustix::net::bind(&self.socket, &any) {
+            // It has an address of its own already.
+            Ok(()) | Err(Errno::INVAL) => {}
+            Err(error) => return Err(error),
+        }
+        if let Ok(own) = SocketAddr::try_from(rustix::net::getsockname(&self.socket)?) {
+            gate.expect(own);
+        }
+        Ok(())
     }
 }
 

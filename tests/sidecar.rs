@@ -1,0 +1,223 @@
+//! The page's third way, whole: a sidecar has the service account's files, CMD has none and asks at localhost:8001.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use inpod_tests::Need::{OrdinaryUser, Program, Root, Sandbox};
+use inpod_tests::{
+    MACHINES, as_ordinary_user, contains, equal, eventually, inpod_command, output, trial,
+};
+use libtest_mimic::Failed;
+
+const REFUSE: &str = env!("CARGO_BIN_EXE_inpod-refuse");
+
+/// One at a time: where connections cannot be led there is one localhost:8001.
+static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+fn main() {
+    let user = &[Sandbox, OrdinaryUser, Program("curl")];
+    inpod_tests::run(vec![
+        trial(
+            "the_proxy_serves_a_command_without_files",
+            &[Sandbox, Program("curl")],
+            || served(|command| command),
+        ),
+        trial(
+            "the_proxy_serves_a_command_without_files_as_an_ordinary_user",
+            user,
+            || served(|command| as_ordinary_user(&command)),
+        ),
+        trial("the_proxy_serves_without_namespaces", user, || {
+            served(|command| MACHINES[0].command(REFUSE, &command))
+        }),
+        trial(
+            "the_proxy_serves_where_nothing_can_be_led_and_says_what_that_means",
+            &[Sandbox, Root, Program("curl")],
+            open,
+        ),
+        trial(
+            "nobody_outside_reaches_the_proxy_and_two_stand_side_by_side",
+            user,
+            private,
+        ),
+        trial("the_proxys_token_is_renewed", user, renewed),
+        trial(
+            "a_sidecar_of_ones_own_has_the_files_and_ends_with_the_command",
+            &[Sandbox, Program("kubectl"), Program("curl")],
+            own,
+        ),
+        trial(
+            "a_sidecar_that_ends_early_is_told_of",
+            &[Sandbox],
+            early_end,
+        ),
+        trial("without_a_token_there_is_nothing", &[Sandbox], nothing),
+    ]);
+}
+
+fn run(options: &[&str], script: &str) -> Command {
+    let mut command = inpod_command(&["run", "--cluster-role", "view"]);
+    command
+        .args(options)
+        .args(["--", "sh", "-c", script])
+        .current_dir("/");
+    command
+}
+
+const ASK: &str = "
+for host in localhost 127.0.0.1 '[::1]'; do
+  curl -s http://$host:8001/api/v1/namespaces/default/pods | grep -c '\"name\": \"sh-'
+done
+[ -e /var/run/secrets/kubernetes.io/serviceaccount ] || echo no files
+";
+
+fn served(there: impl Fn(Command) -> Command) -> Result<(), Failed> {
+    let _alone = ALONE.lock();
+    let said = output(&mut there(run(&["-q", "--sidecar"], ASK)))?;
+    equal(
+        (said.stdout.as_str(), said.stderr.as_str()),
+        ("1\n1\n1\nno files\n", ""),
+    )
+}
+
+/// Then it listens at the machine's own address, of which there is no other for IPv6.
+fn open() -> Result<(), Failed> {
+    let _alone = ALONE.lock();
+    let said = output(&mut MACHINES[3].command(REFUSE, &run(&["--sidecar"], ASK)))?;
+    equal(said.stdout.as_str(), "1\n1\n0\nno files\n")?;
+    contains(&said.stderr, "localhost:8001 is this machine's own")
+}
+
+fn private() -> Result<(), Failed> {
+    let _alone = ALONE.lock();
+    let script = "curl -s http://localhost:8001/api/v1/pods | grep -c PodList; read go";
+    let mut children = Vec::new();
+    for _ in 0..2 {
+        let mut command = as_ordinary_user(&run(&["--sidecar"], script));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn()?;
+        let mut said = [0; 2];
+        child
+            .stdout
+            .as_mut()
+            .ok_or("a pipe was asked for")?
+            .read_exact(&mut said)?;
+        equal(&said, b"1\n")?;
+        children.push(child);
+    }
+    let ports = listening(children.iter().map(std::process::Child::id))?;
+    equal(ports.len() >= 4, true)?;
+    for port in ports {
+        let answer = ask(port).unwrap_or_default();
+        equal(answer.contains("APIVersions"), false)?;
+    }
+    for mut child in children {
+        drop(child.stdin.take());
+        inpod_tests::wait(&mut child)?;
+    }
+    Ok(())
+}
+
+/// The loopback ports that these processes listen on.
+fn listening(processes: impl Iterator<Item = u32>) -> Result<Vec<u16>, Failed> {
+    let mut sockets = Vec::new();
+    for process in processes {
+        for entry in std::fs::read_dir(format!("/proc/{process}/fd"))? {
+            let link = std::fs::read_link(entry?.path()).unwrap_or_default();
+            let link = link.to_string_lossy();
+            let inode = link
+                .strip_prefix("socket:[")
+                .and_then(|rest| rest.strip_suffix(']'));
+            sockets.extend(inode.map(str::to_owned));
+        }
+    }
+    let table = std::fs::read_to_string("/proc/net/tcp")?;
+    Ok(table
+        .lines()
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
+            let ours = *state == "0A" && sockets.iter().any(|socket| socket == inode);
+            let (_, port) = local.split_once(':')?;
+            ours.then(|| u16::from_str_radix(port, 16).ok())?
+        })
+        .collect())
+}
+
+fn ask(port: u16) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.write_all(b"GET /api HTTP/1.1\r\nHost: localhost:8001\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// For longer than a token lives: the server refuses one the moment it expires.
+fn renewed() -> Result<(), Failed> {
+    let _alone = ALONE.lock();
+    let script = "
+for n in 1 2 3 4 5 6 7 8 9 10; do
+  curl -s -o /dev/null -w '%{http_code} ' http://localhost:8001/api/v1/pods
+  sleep 0.5
+done";
+    let mut command = as_ordinary_user(&run(&["-q", "--token-ttl", "3", "--sidecar"], script));
+    equal(output(&mut command)?.stdout.as_str(), "200 ".repeat(10))
+}
+
+fn own() -> Result<(), Failed> {
+    let _alone = ALONE.lock();
+    let script = "
+until curl -sf -o /dev/null http://localhost:8001/api; do sleep 0.05; done
+curl -s http://localhost:8001/api/v1/pods | grep -c PodList
+[ -e /var/run/secrets/kubernetes.io/serviceaccount ] || echo no files";
+    let sidecar =
+        "--sidecar=cat /var/run/secrets/kubernetes.io/serviceaccount/namespace; exec kubectl proxy";
+    let said = output(&mut run(&[sidecar], script))?;
+    equal(said.stdout.as_str(), "1\nno files\n")?;
+    // What the sidecar prints is not CMD's output.
+    contains(&said.stderr, "default")?;
+    contains(&said.stderr, "its other users reach too")?;
+    let left = || {
+        let found = output(Command::new("pgrep").args(["-f", "^kubectl prox[y]$"])).ok()?;
+        found.stdout.is_empty().then_some(())
+    };
+    eventually(left).ok_or_else(|| "the sidecar stayed".into())
+}
+
+fn early_end() -> Result<(), Failed> {
+    let script = "until grep -q ended /dev/stdin; do :; done";
+    let mut child = run(&["-q", "--sidecar=exec false"], script)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut stdin = child.stdin.take().ok_or("a pipe was asked for")?;
+    let mut stderr = child.stderr.take().ok_or("a pipe was asked for")?;
+    let mut said = Vec::new();
+    while !said.ends_with(b"\n") {
+        let mut byte = [0];
+        stderr.read_exact(&mut byte)?;
+        said.extend(byte);
+    }
+    equal(
+        String::from_utf8_lossy(&said).as_ref(),
+        "warning: the sidecar has ended (exit status: 1)\n",
+    )?;
+    stdin.write_all(&said)?;
+    drop(stdin);
+    equal(inpod_tests::wait(&mut child)?.code(), Some(0))
+}
+
+fn nothing() -> Result<(), Failed> {
+    let script = "
+[ -e /var/run/secrets/kubernetes.io/serviceaccount/token ] || echo no token
+echo $KUBERNETES_SERVICE_HOST
+inpod api /api 2>/dev/null || echo no way in";
+    let mut command = inpod_command(&["run", "--no-token", "--", "sh", "-c", script]);
+    equal(
+        output(&mut command)?.stdout.as_str(),
+        "no token\n10.96.0.1\nno way in\n",
+    )
+}
