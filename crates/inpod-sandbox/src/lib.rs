@@ -38,5 +38,5 @@ pub use command::Command;
 pub use error::{Attempt, Error};
 pub use gate::Gate;
 pub use linux::{Sandbox, SignalMask, block_signals, check, enter_if_asked, nested_address, spawn};
-pub use view::{Files, Redirect, View};
+pub use view::{Files, Redirect, Service, ServicePort, View};
 pub use way::Way;

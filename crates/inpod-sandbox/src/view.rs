@@ -20,6 +20,10 @@ pub struct View {
     pub hosts: Vec<(IpAddr, Vec<String>)>,
     /// Addresses that lead elsewhere.
     pub redirects: Vec<Redirect>,
+    /// The Services that the cluster's DNS knows.
+    pub services: Vec<Service>,
+    /// The Pod's namespace, whose Services it can name without it.
+    pub namespace: String,
     /// Directories that are empty and private for the process, where they exist.
     pub hidden: Vec<PathBuf>,
 }
@@ -54,4 +58,28 @@ impl Redirect {
             gate: Some(gate.clone()),
         }
     }
+}
+
+/// A Service, as far as the cluster's DNS needs to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// The namespace it is in.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its cluster IPs. A headless one without endpoints has none, and no name then.
+    pub addresses: Vec<IpAddr>,
+    /// Its ports.
+    pub ports: Vec<ServicePort>,
+}
+
+/// A port of a [`Service`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServicePort {
+    /// Its name, which one of several ports has.
+    pub name: Option<String>,
+    /// `TCP`, `UDP` or `SCTP`, in any case.
+    pub protocol: String,
+    /// Its number.
+    pub port: u16,
 }

@@ -6,6 +6,7 @@
 mod channel;
 mod helpers;
 mod hosts;
+mod names;
 mod orphans;
 mod place;
 mod signals;

@@ -1,0 +1,114 @@
+//! The cluster's names for a process that asks the machine's name servers: a DNS server on loopback, which answers what the cluster's
+//! DNS would, and passes everything else on to the machine's own, unchanged.
+//!
+//! It takes nothing from `/etc/resolv.conf` but the addresses. The process keeps the machine's file, so that names of the machine's
+//! network stay what they are; what the search domains of a Pod's would do for the names of Services, the [`zone`] does.
+
+mod forwarder;
+mod listeners;
+mod message;
+mod query;
+mod records;
+mod stream;
+#[cfg(test)]
+mod testing;
+mod upstream;
+mod zone;
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+use rustix::net::{AddressFamily, SocketType, netdevice::name_to_index};
+
+pub(super) use forwarder::{Forwarder, start};
+pub(super) use listeners::Endpoints;
+pub(super) use zone::Zone;
+
+/// What is listened on if no port is told.
+const PORT: u16 = 53;
+/// `MAXNS` of resolv.conf(5): resolvers heed no more.
+const MAX_NAME_SERVERS: usize = 3;
+
+/// The name servers that a `resolv.conf` names, in order; a resolver asks this machine if there are none.
+pub(super) fn name_servers(resolv_conf: &str) -> Vec<SocketAddr> {
+    let mut servers: Vec<_> = resolv_conf
+        .lines()
+        .filter_map(|line| line.strip_prefix("nameserver"))
+        .filter(|rest| rest.starts_with([' ', '\t']))
+        .filter_map(|rest| name_server(rest.split_ascii_whitespace().next()?))
+        .take(MAX_NAME_SERVERS)
+        .collect();
+    if servers.is_empty() {
+        servers.push(SocketAddr::from(([127, 0, 0, 1], PORT)));
+    }
+    servers
+}
+
+fn name_server(address: &str) -> Option<SocketAddr> {
+    if let Some((address, scope)) = address.split_once('%') {
+        let address: Ipv6Addr = address.parse().ok()?;
+        let scope = scope.parse().ok().or_else(|| interface(scope));
+        let scope = scope.unwrap_or_default();
+        return Some(SocketAddrV6::new(address, PORT, 0, scope).into());
+    }
+    Some(SocketAddr::new(address.parse::<IpAddr>().ok()?, PORT))
+}
+
+fn interface(name: &str) -> Option<u32> {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None).ok()?;
+    name_to_index(socket, name).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shown(resolv_conf: &str) -> Vec<String> {
+        name_servers(resolv_conf)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn the_first_three_name_servers_count() {
+        assert_eq!(
+            shown(
+                "search x\nnameserver 10.0.0.1\nnameserver\tfd00::1 # y\nnameserver 10.0.0.2\nnameserver 10.0.0.3\n"
+            ),
+            ["10.0.0.1:53", "[fd00::1]:53", "10.0.0.2:53"]
+        );
+    }
+
+    #[test]
+    fn what_names_no_address_is_passed_over() {
+        assert_eq!(
+            shown(
+                "#nameserver 10.0.0.1\n nameserver 10.0.0.2\nnameserver\nnameserver x\nnameservers 10.0.0.3\nnameserver10.0.0.4\nnameserver 10.0.0.5"
+            ),
+            ["10.0.0.5:53"]
+        );
+    }
+
+    #[test]
+    fn a_link_has_its_number() {
+        assert_eq!(
+            shown("nameserver fe80::1%7\nnameserver fe80::1%lo\nnameserver fe80::1%none"),
+            ["[fe80::1%7]:53", "[fe80::1%1]:53", "[fe80::1]:53"]
+        );
+    }
+
+    #[test]
+    fn without_one_it_is_this_machine() {
+        assert_eq!(shown("search x\n"), ["127.0.0.1:53"]);
+        assert_eq!(shown(""), ["127.0.0.1:53"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_names_one_to_three(text in "(nameserver |[0-9a-f.:% \n]|\\PC){0,60}") {
+            let count = name_servers(&text).len();
+            prop_assert!((1..=MAX_NAME_SERVERS).contains(&count));
+        }
+    }
+}

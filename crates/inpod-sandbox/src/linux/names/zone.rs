@@ -1,0 +1,239 @@
+//! What the cluster's DNS says about its own names: the
+//! [specification](https://github.com/kubernetes/dns/blob/master/docs/specification.md), and where that leaves a choice, `CoreDNS`'s
+//! [kubernetes plugin](https://coredns.io/plugins/kubernetes/) as it is without options.
+
+use std::net::IpAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::message::{Answer, Code, Data, INTERNET, Name, Record, kind};
+use super::query::Query;
+use super::records::{self, TTL, record};
+use crate::{Service, ServicePort};
+
+/// The cluster domain, which nothing in the API tells: kubeadm's, and that of nearly all clusters.
+const DOMAIN: [&str; 2] = ["cluster", "local"];
+/// What `CoreDNS` speaks of the specification, and how long that may be remembered.
+const VERSION: (&str, u32) = ("1.1.0", 28800);
+/// Where a cluster's DNS can be asked itself, if it has Services for that: namespace and name.
+const NAME_SERVER: (&str, &str) = ("kube-system", "kube-dns");
+
+/// The names of a cluster, as a Pod in one of its namespaces sees them.
+#[derive(Debug, Clone)]
+pub(in crate::linux) struct Zone {
+    namespace: String,
+    services: Vec<Service>,
+    serial: u32,
+}
+
+/// What a name below the cluster domain stands for.
+enum Node<'a> {
+    Missing,
+    /// The cluster domain itself.
+    Apex,
+    /// A name only because others end in it.
+    Empty,
+    Version,
+    NameServer,
+    Service(&'a Service, Vec<&'a ServicePort>),
+}
+
+impl Zone {
+    pub(in crate::linux) fn new(namespace: &str, services: &[Service]) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let seconds = now.map_or(0, |now| now.as_secs());
+        // Kubernetes lets no others be, and a longer label has no form in a message.
+        let is_label = |name: &str| (1..=63).contains(&name.len());
+        Self {
+            namespace: namespace.to_owned(),
+            services: services
+                .iter()
+                .filter(|service| is_label(&service.namespace) && is_label(&service.name))
+                .cloned()
+                .collect(),
+            serial: u32::try_from(seconds).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// `None` for a name that is not the cluster's.
+    pub(super) fn answer(&self, query: &Query<'_>) -> Option<Answer> {
+        let labels = query.labels();
+        let behind = labels.len().checked_sub(DOMAIN.len());
+        let inside = behind.map(|at| labels.split_at(at));
+        if let Some((name, domain)) = inside.filter(|(_, domain)| is_domain(domain)) {
+            return Some(self.full(query, name, domain));
+        }
+        if query.class() != INTERNET {
+            return None;
+        }
+        if query.kind() == kind::PTR
+            && let Some(service) = records::reverse(labels).and_then(|address| self.at(address))
+        {
+            let name = records::name(service, &DOMAIN.map(str::as_bytes));
+            return Some(positive(vec![record(labels, Data::Ptr(name))]));
+        }
+        self.short(query)
+    }
+
+    /// A name that ends in the cluster domain: nobody else knows more about it.
+    fn full(&self, query: &Query<'_>, name: &[&[u8]], domain: &[&[u8]]) -> Answer {
+        if query.class() != INTERNET || matches!(query.kind(), kind::AXFR | kind::IXFR) {
+            return Answer::bare(Code::REFUSED);
+        }
+        let node = self.find(name);
+        let mut answer = match self.records(&node, query, domain) {
+            Some(answer) => answer,
+            None => Answer {
+                code: Code::NAME_ERROR,
+                ..positive(Vec::new())
+            },
+        };
+        // A caching resolver needs it to keep a "no" (RFC 2308 §3).
+        if answer.answers.is_empty() {
+            answer.authority.push(self.authority(domain));
+        }
+        answer
+    }
+
+    /// A name that is a Service's with one of the search domains of a Pod's `resolv.conf` behind it. The process has the machine's
+    /// instead. Nothing that is not a Service is answered: the name may mean something elsewhere.
+    ///
+    /// Without SOA record where there is nothing to say: the cluster domain is not above the name.
+    fn short(&self, query: &Query<'_>) -> Option<Answer> {
+        let namespace = self.namespace.as_bytes();
+        let searched: [&[&[u8]]; 3] = [&[namespace, b"svc"], &[b"svc"], &[]];
+        let node = searched.iter().find_map(|rest| {
+            let name = [query.labels(), rest].concat();
+            let node = self.find(&name);
+            matches!(node, Node::Service(..)).then_some(node)
+        })?;
+        self.records(&node, query, &DOMAIN.map(str::as_bytes))
+    }
+
+    fn find(&self, name: &[&[u8]]) -> Node<'_> {
+        let name: Vec<_> = name
+            .iter()
+            .map(|label| String::from_utf8_lossy(label).to_ascii_lowercase())
+            .collect();
+        let name: Vec<_> = name.iter().map(String::as_str).collect();
+        match *name {
+            [] => Node::Apex,
+            ["svc" | "pod"] => Node::Empty,
+            ["dns-version"] => Node::Version,
+            ["ns", "dns"] => Node::NameServer,
+            [namespace, "svc"] if self.has_namespace(namespace) => Node::Empty,
+            [name, namespace, "svc"] => match self.service(namespace, name) {
+                Some(service) => Node::Service(service, service.ports.iter().collect()),
+                None => Node::Missing,
+            },
+            [port, protocol, name, namespace, "svc"] => {
+                let service = self.service(namespace, name);
+                let ports = service.map(|service| records::ports(service, port, protocol));
+                match service.zip(ports) {
+                    Some((service, ports)) if !ports.is_empty() => Node::Service(service, ports),
+                    _ => Node::Missing,
+                }
+            }
+            _ => Node::Missing,
+        }
+    }
+
+    /// `None` where there is no such name.
+    fn records(&self, node: &Node<'_>, query: &Query<'_>, domain: &[&[u8]]) -> Option<Answer> {
+        let owner = query.labels();
+        let records = |data: Vec<Data>| data.into_iter().map(|data| record(owner, data)).collect();
+        let mut additional = Vec::new();
+        let answers = match (query.kind(), node) {
+            (kind::SOA, Node::Apex) => vec![self.authority(domain)],
+            // As CoreDNS has it, which looks no name up for that.
+            (kind::SOA, _) => Vec::new(),
+            (kind::TXT, Node::Version) => vec![Record {
+                ttl: VERSION.1,
+                ..record(owner, Data::Txt(VERSION.0))
+            }],
+            // CoreDNS knows no names for TXT but its version's and the Services', and does not find its own for PTR.
+            (_, Node::Missing | Node::Version)
+            | (kind::TXT, Node::Apex | Node::Empty | Node::NameServer)
+            | (kind::PTR, Node::NameServer) => return None,
+            (kind, Node::Service(service, _)) if kind != kind::SRV => {
+                records(records::addresses(service, kind))
+            }
+            (_, Node::Service(service, ports)) => {
+                let target = records::name(service, domain);
+                additional = records::glue(service, &target);
+                records(records::locations(service, ports, &target))
+            }
+            (kind, Node::NameServer) => {
+                let service = self.name_server();
+                let addresses = service.map(|service| records::addresses(service, kind));
+                records(addresses.unwrap_or_default())
+            }
+            (kind::NS, Node::Apex) => {
+                let service = self.name_server();
+                let named = service.map(|service| (service, records::name(service, domain)));
+                if let Some((service, name)) = &named {
+                    additional = records::glue(service, name);
+                }
+                records(named.into_iter().map(|(_, name)| Data::Ns(name)).collect())
+            }
+            (_, Node::Apex | Node::Empty) => Vec::new(),
+        };
+        Some(Answer {
+            additional,
+            ..positive(answers)
+        })
+    }
+
+    fn service(&self, namespace: &str, name: &str) -> Option<&Service> {
+        self.services.iter().find(|service| {
+            service.name == name && service.namespace == namespace && !service.addresses.is_empty()
+        })
+    }
+
+    fn at(&self, address: IpAddr) -> Option<&Service> {
+        self.services
+            .iter()
+            .find(|service| service.addresses.contains(&address))
+    }
+
+    fn has_namespace(&self, namespace: &str) -> bool {
+        self.namespace == namespace
+            || self
+                .services
+                .iter()
+                .any(|service| service.namespace == namespace)
+    }
+
+    fn name_server(&self) -> Option<&Service> {
+        self.service(NAME_SERVER.0, NAME_SERVER.1)
+    }
+
+    fn authority(&self, domain: &[&[u8]]) -> Record {
+        let below = |labels: &[&'static [u8]]| {
+            Name::new(labels.iter().copied().chain(domain.iter().copied()))
+        };
+        let data = Data::Soa {
+            server: below(&[b"ns", b"dns"]),
+            mailbox: below(&[b"hostmaster"]),
+            times: [self.serial, 7200, 1800, 86400, TTL],
+        };
+        record(domain, data)
+    }
+}
+
+fn is_domain(labels: &[&[u8]]) -> bool {
+    labels
+        .iter()
+        .zip(DOMAIN)
+        .all(|(label, domain)| label.eq_ignore_ascii_case(domain.as_bytes()))
+}
+
+fn positive(answers: Vec<Record>) -> Answer {
+    Answer {
+        authoritative: true,
+        answers,
+        ..Answer::bare(Code::NO_ERROR)
+    }
+}
+
+#[cfg(test)]
+mod tests;

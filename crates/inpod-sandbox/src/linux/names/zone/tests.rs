@@ -1,0 +1,442 @@
+//! What is expected is what `CoreDNS` v1.12.4 says if told of the same Services, but for the short names, which only a Pod's `resolv.conf`
+//! makes, and the serial.
+
+use super::*;
+use crate::linux::names::message::{Transport, reply};
+use crate::linux::names::testing::{ask, show};
+use proptest::prelude::*;
+
+fn service(
+    namespace: &str,
+    name: &str,
+    addresses: &[&str],
+    ports: &[(&str, &str, u16)],
+) -> Service {
+    let port = |&(name, protocol, port): &(&str, &str, u16)| ServicePort {
+        name: (!name.is_empty()).then(|| name.to_owned()),
+        protocol: protocol.to_owned(),
+        port,
+    };
+    Service {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        addresses: addresses
+            .iter()
+            .map(|address| address.parse().unwrap())
+            .collect(),
+        ports: ports.iter().map(port).collect(),
+    }
+}
+
+fn zone() -> Zone {
+    let dns = [
+        ("dns", "UDP", 53),
+        ("dns-tcp", "TCP", 53),
+        ("metrics", "TCP", 9153),
+    ];
+    let services = [
+        service(
+            "default",
+            "kubernetes",
+            &["10.96.0.1"],
+            &[("https", "TCP", 443)],
+        ),
+        service(
+            "default",
+            "both",
+            &["10.96.0.3", "fd00::3"],
+            &[("", "TCP", 80)],
+        ),
+        service("default", "headless", &[], &[("", "TCP", 80)]),
+        service("other", "six", &["fd00::6"], &[("web", "tcp", 8080)]),
+        service("kube-system", "kube-dns", &["10.96.0.10"], &dns),
+        service("default", &"x".repeat(64), &["10.96.0.64"], &[]),
+    ];
+    Zone {
+        serial: 7,
+        ..Zone::new("default", &services)
+    }
+}
+
+fn said(packet: &[u8]) -> Option<Vec<String>> {
+    let query = Query::parse(packet).unwrap();
+    let answer = zone().answer(&query)?;
+    Some(show(&reply(&query, Transport::Tcp, &answer)))
+}
+
+#[track_caller]
+fn says(name: &str, kind: u16, expected: &[&str]) {
+    assert_eq!(
+        said(&ask(name, kind)).as_deref(),
+        Some(
+            expected
+                .iter()
+                .map(|line| (*line).to_owned())
+                .collect::<Vec<_>>()
+                .as_slice()
+        )
+    );
+}
+
+#[track_caller]
+fn passes_on(name: &str, kind: u16) {
+    assert_eq!(said(&ask(name, kind)), None);
+}
+
+const YES: &str = "NOERROR qr aa rd";
+const NO: &str = "NXDOMAIN qr aa rd";
+const SOA: &str = "cluster.local. 5 SOA ns.dns.cluster.local. hostmaster.cluster.local. [7, 7200, 1800, 86400, 5]";
+
+#[test]
+fn a_service_has_its_addresses() {
+    says(
+        "kubernetes.default.svc.cluster.local.",
+        kind::A,
+        &[YES, "kubernetes.default.svc.cluster.local. 5 A 10.96.0.1"],
+    );
+    says(
+        "both.default.svc.cluster.local.",
+        kind::A,
+        &[YES, "both.default.svc.cluster.local. 5 A 10.96.0.3"],
+    );
+    says(
+        "both.default.svc.cluster.local.",
+        kind::AAAA,
+        &[YES, "both.default.svc.cluster.local. 5 AAAA fd00::3"],
+    );
+    says(
+        "six.other.svc.cluster.local.",
+        kind::AAAA,
+        &[YES, "six.other.svc.cluster.local. 5 AAAA fd00::6"],
+    );
+}
+
+#[test]
+fn the_case_is_the_askers() {
+    says(
+        "KuberNetes.Default.Svc.Cluster.Local.",
+        kind::A,
+        &[YES, "KuberNetes.Default.Svc.Cluster.Local. 5 A 10.96.0.1"],
+    );
+    says(
+        "_HTTPS._Tcp.KuberNetes.Default.Svc.Cluster.Local.",
+        kind::SRV,
+        &[
+            YES,
+            "_HTTPS._Tcp.KuberNetes.Default.Svc.Cluster.Local. 5 SRV 0 100 443 kubernetes.default.svc.Cluster.Local.",
+            "kubernetes.default.svc.Cluster.Local. 5 A 10.96.0.1",
+        ],
+    );
+    says(
+        "No.cluster.LOCAL.",
+        kind::A,
+        &[
+            NO,
+            "cluster.LOCAL. 5 SOA ns.dns.cluster.LOCAL. hostmaster.cluster.LOCAL. [7, 7200, 1800, 86400, 5]",
+        ],
+    );
+}
+
+#[test]
+fn a_service_has_its_ports() {
+    says(
+        "kubernetes.default.svc.cluster.local.",
+        kind::SRV,
+        &[
+            YES,
+            "kubernetes.default.svc.cluster.local. 5 SRV 0 100 443 kubernetes.default.svc.cluster.local.",
+            "kubernetes.default.svc.cluster.local. 5 A 10.96.0.1",
+        ],
+    );
+    says(
+        "_web._tcp.six.other.svc.cluster.local.",
+        kind::SRV,
+        &[
+            YES,
+            "_web._tcp.six.other.svc.cluster.local. 5 SRV 0 100 8080 six.other.svc.cluster.local.",
+            "six.other.svc.cluster.local. 5 AAAA fd00::6",
+        ],
+    );
+    says(
+        "_dns._udp.kube-dns.kube-system.svc.cluster.local.",
+        kind::SRV,
+        &[
+            YES,
+            "_dns._udp.kube-dns.kube-system.svc.cluster.local. 5 SRV 0 100 53 kube-dns.kube-system.svc.cluster.local.",
+            "kube-dns.kube-system.svc.cluster.local. 5 A 10.96.0.10",
+        ],
+    );
+}
+
+#[test]
+fn weights_are_shared_and_numbers_named_once() {
+    says(
+        "both.default.svc.cluster.local.",
+        kind::SRV,
+        &[
+            YES,
+            "both.default.svc.cluster.local. 5 SRV 0 50 80 both.default.svc.cluster.local.",
+            "both.default.svc.cluster.local. 5 A 10.96.0.3",
+            "both.default.svc.cluster.local. 5 AAAA fd00::3",
+        ],
+    );
+    says(
+        "kube-dns.kube-system.svc.cluster.local.",
+        kind::SRV,
+        &[
+            YES,
+            "kube-dns.kube-system.svc.cluster.local. 5 SRV 0 33 53 kube-dns.kube-system.svc.cluster.local.",
+            "kube-dns.kube-system.svc.cluster.local. 5 SRV 0 33 9153 kube-dns.kube-system.svc.cluster.local.",
+            "kube-dns.kube-system.svc.cluster.local. 5 A 10.96.0.10",
+        ],
+    );
+}
+
+#[test]
+fn a_ports_name_has_the_services_addresses_too() {
+    says(
+        "_https._tcp.kubernetes.default.svc.cluster.local.",
+        kind::A,
+        &[
+            YES,
+            "_https._tcp.kubernetes.default.svc.cluster.local. 5 A 10.96.0.1",
+        ],
+    );
+    for name in ["_http._tcp", "_https._udp", "a.b", "a", "a._https._tcp"] {
+        says(
+            &format!("{name}.kubernetes.default.svc.cluster.local."),
+            kind::A,
+            &[NO, SOA],
+        );
+    }
+}
+
+#[test]
+fn a_name_without_such_a_record_is_there() {
+    says(
+        "kubernetes.default.svc.cluster.local.",
+        kind::AAAA,
+        &[YES, SOA],
+    );
+    says("six.other.svc.cluster.local.", kind::A, &[YES, SOA]);
+    for kind in [kind::TXT, kind::NS, kind::PTR, kind::SOA, 65, 255] {
+        says("kubernetes.default.svc.cluster.local.", kind, &[YES, SOA]);
+    }
+    for name in ["", "svc.", "pod.", "default.svc.", "other.svc."] {
+        says(&format!("{name}cluster.local."), kind::A, &[YES, SOA]);
+        says(&format!("{name}cluster.local."), kind::SRV, &[YES, SOA]);
+    }
+}
+
+#[test]
+fn no_other_name_is_there() {
+    for name in [
+        "no.default.svc",
+        "kubernetes.other.svc",
+        "nowhere.svc",
+        "default.pod",
+        "1-2-3-4.default.pod",
+        "dns",
+        "svc.default",
+        "no",
+        "headless.default.svc",
+    ] {
+        for kind in [
+            kind::A,
+            kind::AAAA,
+            kind::SRV,
+            kind::TXT,
+            kind::NS,
+            kind::PTR,
+            255,
+        ] {
+            says(&format!("{name}.cluster.local."), kind, &[NO, SOA]);
+        }
+    }
+}
+
+#[test]
+fn the_domain_says_who_speaks_for_it() {
+    says("cluster.local.", kind::SOA, &[YES, SOA]);
+    let server = "kube-dns.kube-system.svc.cluster.local. 5 A 10.96.0.10";
+    says(
+        "cluster.local.",
+        kind::NS,
+        &[
+            YES,
+            "cluster.local. 5 NS kube-dns.kube-system.svc.cluster.local.",
+            server,
+        ],
+    );
+    says(
+        "ns.dns.cluster.local.",
+        kind::A,
+        &[YES, "ns.dns.cluster.local. 5 A 10.96.0.10"],
+    );
+    says("ns.dns.cluster.local.", kind::AAAA, &[YES, SOA]);
+    says("ns.dns.cluster.local.", kind::SRV, &[YES, SOA]);
+    says("ns.dns.cluster.local.", kind::TXT, &[NO, SOA]);
+    says("ns.dns.cluster.local.", kind::PTR, &[NO, SOA]);
+    says("cluster.local.", kind::TXT, &[NO, SOA]);
+}
+
+#[test]
+fn the_versions_name_has_nothing_else() {
+    says(
+        "dns-version.cluster.local.",
+        kind::TXT,
+        &[YES, "dns-version.cluster.local. 28800 TXT 1.1.0"],
+    );
+    says("dns-version.cluster.local.", kind::A, &[NO, SOA]);
+}
+
+#[test]
+fn addresses_lead_back_to_services() {
+    says(
+        "1.0.96.10.in-addr.arpa.",
+        kind::PTR,
+        &[
+            YES,
+            "1.0.96.10.in-addr.arpa. 5 PTR kubernetes.default.svc.cluster.local.",
+        ],
+    );
+    let six = format!("6.{}d.f.IP6.arpa.", "0.".repeat(29));
+    says(
+        &six,
+        kind::PTR,
+        &[YES, &format!("{six} 5 PTR six.other.svc.cluster.local.")],
+    );
+}
+
+#[test]
+fn other_addresses_are_others() {
+    for name in [
+        "2.0.96.10.in-addr.arpa.",
+        "0.96.10.in-addr.arpa.",
+        "+1.0.96.10.in-addr.arpa.",
+        "in-addr.arpa.",
+        "arpa.",
+        ".",
+    ] {
+        passes_on(name, kind::PTR);
+    }
+    passes_on(&format!("6.{}+.f.ip6.arpa.", "0.".repeat(29)), kind::PTR);
+    passes_on("1.0.96.10.in-addr.arpa.", kind::A);
+    passes_on("64.0.96.10.in-addr.arpa.", kind::PTR); // of a Service whose name cannot be said
+}
+
+#[test]
+fn a_pods_search_domains_are_heeded() {
+    for name in [
+        "kubernetes.",
+        "kubernetes.default.",
+        "Kubernetes.default.SVC.",
+    ] {
+        says(name, kind::A, &[YES, &format!("{name} 5 A 10.96.0.1")]);
+        says(name, kind::AAAA, &[YES]);
+        says(name, kind::SOA, &[YES]);
+    }
+    says(
+        "six.other.",
+        kind::AAAA,
+        &[YES, "six.other. 5 AAAA fd00::6"],
+    );
+    says(
+        "_web._tcp.six.other.svc.",
+        kind::SRV,
+        &[
+            YES,
+            "_web._tcp.six.other.svc. 5 SRV 0 100 8080 six.other.svc.cluster.local.",
+            "six.other.svc.cluster.local. 5 AAAA fd00::6",
+        ],
+    );
+}
+
+#[test]
+fn what_no_service_is_called_is_passed_on() {
+    for name in [
+        ".",
+        "example.com.",
+        "six.",
+        "kubernetes.other.",
+        "default.svc.",
+        "svc.",
+        "local.",
+        "xcluster.local.",
+        "cluster.local.example.",
+        "headless.",
+    ] {
+        passes_on(name, kind::A);
+    }
+}
+
+#[test]
+fn the_pods_namespace_is_there_without_services() {
+    let zone = Zone::new("mine", &[]);
+    let code = |name| {
+        let packet = ask(name, kind::A);
+        zone.answer(&Query::parse(&packet).unwrap()).unwrap().code
+    };
+    assert_eq!(code("mine.svc.cluster.local."), Code::NO_ERROR);
+    assert_eq!(code("default.svc.cluster.local."), Code::NAME_ERROR);
+}
+
+#[test]
+fn without_a_namespace_no_single_label_is_a_service() {
+    let zone = Zone::new("", &zone().services);
+    let packet = ask("kubernetes.", kind::A);
+    assert_eq!(zone.answer(&Query::parse(&packet).unwrap()), None);
+}
+
+#[test]
+fn the_zone_is_not_handed_out() {
+    says("cluster.local.", kind::AXFR, &["REFUSED qr rd"]);
+    says("cluster.local.", kind::IXFR, &["REFUSED qr rd"]);
+}
+
+#[test]
+fn other_classes_have_no_such_names() {
+    let chaos = |name| {
+        let mut packet = ask(name, kind::TXT);
+        *packet.last_mut().unwrap() = 3;
+        said(&packet)
+    };
+    assert_eq!(
+        chaos("dns-version.cluster.local."),
+        Some(vec!["REFUSED qr rd".into()])
+    );
+    assert_eq!(chaos("kubernetes."), None);
+}
+
+proptest! {
+    #[test]
+    fn any_question_is_answered_or_passed_on(
+        labels in prop::collection::vec(
+            prop_oneof![
+                prop::sample::select(vec!["cluster", "local", "svc", "default", "both", "_https", "_tcp", "ip6", "arpa", "in-addr", "1"])
+                    .prop_map(|label| label.as_bytes().to_vec()),
+                prop::collection::vec(any::<u8>(), 1..20),
+            ],
+            0..10,
+        ),
+        inside: bool,
+        kind in prop_oneof![Just(kind::A), Just(kind::SRV), Just(kind::PTR), any::<u16>()],
+    ) {
+        let mut packet = ask("", kind);
+        let behind = packet.split_off(12);
+        let domain = ["cluster", "local"].map(|label| label.as_bytes().to_vec());
+        for label in labels.into_iter().chain(domain.into_iter().filter(|_| inside)) {
+            packet.push(label.len().try_into().unwrap());
+            packet.extend(label);
+        }
+        packet.extend(behind);
+        if let Ok(query) = Query::parse(&packet) {
+            let answer = zone().answer(&query);
+            prop_assert!(answer.is_some() || !inside);
+            if let Some(answer) = answer {
+                let reply = reply(&query, Transport::Udp, &answer);
+                prop_assert!(reply.len() <= 512 && query.is_answered_by(&reply));
+            }
+        }
+    }
+}
