@@ -46,6 +46,8 @@ pub(super) struct Cluster {
     pub(super) server: SocketAddr,
     files: Files,
     pub(super) ca: String,
+    namespace: String,
+    services: Vec<inpod_sandbox::Service>,
 }
 
 impl Cluster {
@@ -65,6 +67,8 @@ impl Cluster {
             server: address(client.config().server(), service).await?,
             files: token.map_or_else(Files::new, |token| files(token, &ca, &account.namespace)),
             ca,
+            namespace: account.namespace.clone(),
+            services: services(client).await?,
         })
     }
 
@@ -95,7 +99,16 @@ impl Cluster {
         if met.is_none() {
             view.redirects = vec![Redirect::new(service, self.server)];
         }
+        view.services.clone_from(&self.services);
+        for one in &mut view.services {
+            if (one.namespace.as_str(), one.name.as_str()) == ("default", "kubernetes") {
+                one.addresses = vec![service.ip()];
+            }
+        }
+        view.namespace.clone_from(&self.namespace);
         view.hidden = kube_folders();
+        // A cache of names that is filled outside.
+        view.hidden.push("/var/run/nscd".into());
         view
     }
 }
@@ -137,21 +150,56 @@ pub(super) async fn root_ca(client: &Client, namespace: &str) -> Result<String, 
     )))
 }
 
+/// The Services as they are now; those made later have no names.
+async fn services(client: &Client) -> Result<Vec<inpod_sandbox::Service>, Failure> {
+    let list: Services = match client.get("/api/v1/services").await {
+        Ok(list) => list,
+        // Who may not list them knows the one that everybody knows.
+        Err(inpod::Error::Api(status)) if status.code == 403 => Services {
+            items: vec![
+                client
+                    .get("/api/v1/namespaces/default/services/kubernetes")
+                    .await?,
+            ],
+        },
+        Err(error) => return Err(error.into()),
+    };
+    Ok(list.items.into_iter().map(Service::named).collect())
+}
+
+#[derive(Deserialize)]
+struct Services {
+    items: Vec<Service>,
+}
+
 #[derive(Deserialize)]
 struct Service {
+    metadata: Metadata,
     spec: ServiceSpec,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    namespace: String,
+    name: String,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ServiceSpec {
-    #[serde(rename = "clusterIP")]
-    cluster_ip: IpAddr,
+    /// `None` for a headless one, nothing for an `ExternalName`.
+    #[serde(rename = "clusterIP", default)]
+    cluster_ip: String,
+    #[serde(rename = "clusterIPs", default)]
+    cluster_ips: Vec<String>,
+    #[serde(default)]
     ports: Vec<ServicePort>,
 }
 
 #[derive(Deserialize)]
 struct ServicePort {
+    name: Option<String>,
+    protocol: Option<String>,
     port: u16,
 }
 
@@ -162,7 +210,34 @@ impl Service {
             .ports
             .first()
             .ok_or_else(|| Failure::new("the Service kubernetes of default has no port"))?;
-        Ok(SocketAddr::new(self.spec.cluster_ip, port.port))
+        let address = &self.spec.cluster_ip;
+        let address: IpAddr = address.parse().map_err(|_| {
+            Failure::new(format!(
+                "the Service kubernetes of default has the address {address:?}, which is none"
+            ))
+        })?;
+        Ok(SocketAddr::new(address, port.port))
+    }
+
+    /// As DNS knows it.
+    fn named(self) -> inpod_sandbox::Service {
+        let Self { metadata, spec } = self;
+        let addresses = if spec.cluster_ips.is_empty() {
+            vec![spec.cluster_ip]
+        } else {
+            spec.cluster_ips
+        };
+        let port = |port: ServicePort| inpod_sandbox::ServicePort {
+            name: port.name,
+            protocol: port.protocol.unwrap_or_else(|| "TCP".into()).to_lowercase(),
+            port: port.port,
+        };
+        inpod_sandbox::Service {
+            namespace: metadata.namespace,
+            name: metadata.name,
+            addresses: addresses.iter().filter_map(|ip| ip.parse().ok()).collect(),
+            ports: spec.ports.into_iter().map(port).collect(),
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 //! they differ in is who shows the files: [`helpers`] by mounts or on the machine itself, or the [`supervisor`] from a [`tree`].
 
 mod channel;
+mod etc;
 mod helpers;
-mod hosts;
 mod names;
 mod orphans;
 mod place;
@@ -30,7 +30,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use channel::Message;
+use etc::Etc;
 use helpers::Helpers;
+use names::Names;
 pub use signals::{SignalMask, block_signals};
 use terminal::Terminal;
 use tree::Tree;
@@ -59,15 +61,16 @@ pub fn spawn(view: &View, command: &Command) -> Result<Sandbox, Error> {
     let mut refused = Vec::new();
     for way in Way::ALL {
         let started = prepare(way, view, command)
-            .and_then(|(helpers, volumes)| helpers.go(way, command).map(|()| (helpers, volumes)));
+            .and_then(|prepared| prepared.helpers.go(way, command).map(|()| prepared));
         match started {
-            Ok((helpers, volumes)) => {
+            Ok(prepared) => {
                 return Ok(Sandbox {
                     way,
-                    volumes,
+                    volumes: prepared.volumes,
                     terminal,
                     outcome: Mutex::new(None),
-                    helpers,
+                    helpers: prepared.helpers,
+                    _names: prepared.names,
                 });
             }
             Err(Error::Refused { attempts, .. }) => refused.extend(attempts),
@@ -85,7 +88,9 @@ pub fn check(view: &View) -> Result<Way, Error> {
     let command = Command::new("");
     let mut refused = Vec::new();
     for way in Way::ALL {
-        match prepare(way, view, &command).and_then(|(helpers, _)| helpers.prove(way, &command)) {
+        match prepare(way, view, &command)
+            .and_then(|prepared| prepared.helpers.prove(way, &command))
+        {
             Ok(()) => return Ok(way),
             Err(Error::Refused { attempts, .. }) => refused.extend(attempts),
             Err(error) => return Err(error),
@@ -111,10 +116,17 @@ fn refusal(attempts: Vec<Attempt>) -> Error {
     Error::Refused { attempts, remedy }
 }
 
+/// Everything but the program.
+struct Prepared {
+    helpers: Helpers,
+    volumes: Volumes,
+    names: Option<Names>,
+}
+
 type Volumes = BTreeMap<PathBuf, Mounted>;
 
 /// Everything but the start of the program.
-fn prepare(way: Way, view: &View, command: &Command) -> Result<(Helpers, Volumes), Error> {
+fn prepare(way: Way, view: &View, command: &Command) -> Result<Prepared, Error> {
     if way == Way::RealFiles && !view.redirects.is_empty() {
         let (what, source) = (
             "lead connections without a listener".into(),
@@ -122,18 +134,22 @@ fn prepare(way: Way, view: &View, command: &Command) -> Result<(Helpers, Volumes
         );
         return Err(refusal(vec![Attempt { way, what, source }]));
     }
-    let mut helpers = helpers::make(way, view, command)?;
+    let names = Names::serve(view);
+    let etc = Etc::of(view, names.as_ref().map(Names::resolver));
     let tree = match way {
-        Way::Listener => Some(tree(view)?),
+        Way::Listener => Some(tree(view, &etc)?),
         _ => None,
     };
+    let mut helpers = helpers::make(way, view, etc, command)?;
     if let Some(listener) = helpers.listener.take() {
-        supervisor::supervise(listener, view.redirects.clone(), tree.clone()).map_err(
-            |source| Error::Setup {
+        let mut redirects = view.redirects.clone();
+        redirects.extend(names.iter().flat_map(Names::redirects));
+        supervisor::supervise(listener, redirects, tree.clone()).map_err(|source| {
+            Error::Setup {
                 what: "start the supervisor of calls".into(),
                 source,
-            },
-        )?;
+            }
+        })?;
     }
     let mut volumes = Volumes::new();
     let mut roots = std::mem::take(&mut helpers.volumes).into_iter();
@@ -146,25 +162,21 @@ fn prepare(way: Way, view: &View, command: &Command) -> Result<(Helpers, Volumes
         mounted.write(path, files)?;
         volumes.insert(path.clone(), mounted);
     }
-    Ok((helpers, volumes))
+    Ok(Prepared {
+        helpers,
+        volumes,
+        names,
+    })
 }
 
 /// What the supervisor answers of paths; volumes are still missing.
-fn tree(view: &View) -> Result<Arc<Mutex<Tree>>, Error> {
+fn tree(view: &View, etc: &Etc) -> Result<Arc<Mutex<Tree>>, Error> {
     let mut tree = Tree::default();
-    if !view.hosts.is_empty() {
-        let lines: Vec<String> = view
-            .hosts
-            .iter()
-            .map(|(address, names)| hosts::line(*address, names))
-            .collect();
-        let path = Path::new(hosts::PATH);
-        let machine = std::fs::read(path).unwrap_or_default();
-        tree.file(path, &hosts::contents(&lines, &machine))
-            .map_err(|source| Error::Setup {
-                what: format!("show {}", path.display()),
-                source,
-            })?;
+    for (path, contents) in etc.files() {
+        tree.file(path, &contents).map_err(|source| Error::Setup {
+            what: format!("show {}", path.display()),
+            source,
+        })?;
     }
     for path in &view.hidden {
         tree.hide(path);
@@ -212,6 +224,8 @@ pub struct Sandbox {
     terminal: Option<Terminal>,
     outcome: Mutex<Option<Outcome>>,
     helpers: Helpers,
+    /// Answers for as long as this lives.
+    _names: Option<Names>,
 }
 
 impl Sandbox {

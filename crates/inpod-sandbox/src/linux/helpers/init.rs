@@ -2,7 +2,6 @@
 //! whatever else lives in the namespace.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
 
 use rustix::process::set_parent_process_death_signal;
 use rustix::thread::{
@@ -13,7 +12,6 @@ use super::mounts::Mounts;
 use super::plan::Plan;
 use super::{attend, mounts};
 use crate::linux::channel::{Channel, Failure, Message, Stage};
-use crate::linux::hosts;
 
 pub(super) fn main(channel: &Channel, plan: &Plan) -> ! {
     // Behind the channel's end, which is seen only when awake. Init is alone: its parent has one thread, which ends with it.
@@ -49,13 +47,11 @@ fn mount(plan: &Plan) -> Result<Vec<OwnedFd>, Failure> {
         mounts::hide(path).map_err(|error| Failure::at(Stage::Permission, what())(error))?;
     }
     let mut mounts = Mounts::default();
-    if !plan.hosts.is_empty() {
-        let path = Path::new(hosts::PATH);
-        let machine = std::fs::read(path).unwrap_or_default();
-        let contents = hosts::contents(&plan.hosts, &machine);
+    for (path, contents) in plan.etc.files() {
+        let what = || format!("mount {}", path.display());
         mounts
             .file(path, &contents)
-            .map_err(Failure::at(Stage::Permission, "mount /etc/hosts"))?;
+            .map_err(|error| Failure::at(Stage::Permission, what())(error))?;
     }
     let mut volumes = Vec::new();
     for path in &plan.volumes {

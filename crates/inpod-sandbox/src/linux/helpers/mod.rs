@@ -33,6 +33,7 @@ use start::Role;
 pub(super) use start::enter_if_asked;
 
 use super::channel::{Channel, Failure, Message, Stage};
+use super::etc::Etc;
 use super::orphans::Orphans;
 use super::supervisor::Wanted;
 use crate::{Attempt, Command, Error, View, Way};
@@ -75,12 +76,12 @@ struct Leavings {
 }
 
 /// Makes everything ready for the program, which then waits for [`Helpers::go`].
-pub(super) fn make(way: Way, view: &View, command: &Command) -> Result<Helpers, Error> {
+pub(super) fn make(way: Way, view: &View, etc: Etc, command: &Command) -> Result<Helpers, Error> {
     // Init is ours to reap should setup be killed: a container's first process may never do it.
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
     let (channel, theirs) = Channel::pair().map_err(not_started)?;
     let environment = start::environment(environment(view)).map_err(not_started)?;
-    let mut plan = Plan::new(way, view, command);
+    let mut plan = Plan::new(way, view, etc, command);
     if way == Way::Namespaces {
         let setup = start(Role::Setup, &theirs, &plan, &environment)?;
         drop(theirs);

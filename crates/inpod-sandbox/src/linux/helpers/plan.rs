@@ -3,8 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use crate::linux::SignalMask;
+use crate::linux::etc::Etc;
 use crate::linux::supervisor::Wanted;
-use crate::linux::{SignalMask, hosts};
 use crate::{Command, View, Way};
 
 /// The part of a [`View`] that helpers show, and the process to run. Its environment is the helpers' own.
@@ -13,8 +14,7 @@ pub(super) struct Plan {
     /// Mount paths.
     pub(super) volumes: Vec<PathBuf>,
     pub(super) hidden: Vec<PathBuf>,
-    /// Lines of `/etc/hosts`.
-    pub(super) hosts: Vec<String>,
+    pub(super) etc: Etc,
     /// Directories of the machine that are made for the volumes, from the outermost in.
     pub(super) missing: Vec<PathBuf>,
     /// What is to be listened to.
@@ -30,7 +30,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(way: Way, view: &View, command: &Command) -> Self {
+    pub(super) fn new(way: Way, view: &View, etc: Etc, command: &Command) -> Self {
         Self {
             volumes: view.volumes.keys().cloned().collect(),
             hidden: view.hidden.clone(),
@@ -40,11 +40,7 @@ impl Plan {
                 paths: way == Way::Listener,
             },
             real: way == Way::RealFiles,
-            hosts: view
-                .hosts
-                .iter()
-                .map(|(address, names)| hosts::line(*address, names))
-                .collect(),
+            etc,
             drop_capabilities: false,
             signal_mask: command
                 .signal_mask
@@ -67,8 +63,11 @@ impl Plan {
         for path in &self.missing {
             option("--make", path.as_os_str());
         }
-        for line in &self.hosts {
+        for line in &self.etc.hosts {
             option("--host", OsStr::new(line));
+        }
+        if let Some(resolver) = self.etc.resolver {
+            option("--resolver", OsStr::new(&resolver.to_string()));
         }
         option("--signal-mask", OsStr::new(&self.signal_mask));
         args.extend(self.wanted.connects.then(|| "--connects".into()));
@@ -88,7 +87,8 @@ impl Plan {
             match args.next()?.to_str()? {
                 "--volume" => plan.volumes.push(args.next()?.into()),
                 "--hide" => plan.hidden.push(args.next()?.into()),
-                "--host" => plan.hosts.push(args.next()?.into_string().ok()?),
+                "--host" => plan.etc.hosts.push(args.next()?.into_string().ok()?),
+                "--resolver" => plan.etc.resolver = Some(args.next()?.to_str()?.parse().ok()?),
                 "--signal-mask" => plan.signal_mask = args.next()?.into_string().ok()?,
                 "--make" => plan.missing.push(args.next()?.into()),
                 "--connects" => plan.wanted.connects = true,
@@ -126,13 +126,13 @@ mod tests {
         #[test]
         fn a_plan_survives_the_way_through_arguments(
             volumes in strings(), hidden in strings(), missing in strings(),
-            hosts in prop::collection::vec(".*", 0..3), connects: bool, paths: bool, real: bool, drop_capabilities: bool, program in bytes(), args in strings(),
+            hosts in prop::collection::vec(".*", 0..3), resolver: Option<std::net::IpAddr>, connects: bool, paths: bool, real: bool, drop_capabilities: bool, program in bytes(), args in strings(),
         ) {
             let plan = Plan {
                 volumes: volumes.into_iter().map(PathBuf::from).collect(),
                 hidden: hidden.into_iter().map(PathBuf::from).collect(),
                 missing: missing.into_iter().map(PathBuf::from).collect(),
-                hosts, wanted: Wanted { connects, paths }, real, drop_capabilities, signal_mask: "2,15".into(), program, args,
+                etc: Etc { hosts, resolver }, wanted: Wanted { connects, paths }, real, drop_capabilities, signal_mask: "2,15".into(), program, args,
             };
             prop_assert_eq!(Plan::from_args(plan.to_args()), Some(plan));
         }

@@ -11,7 +11,7 @@ use crate::linux::channel::{Failure, Stage};
 use crate::linux::place;
 use crate::{Error, View};
 
-use crate::linux::hosts;
+use crate::linux::etc::hosts;
 const BEGIN: &str = "# inpod run: these lines go when it ends";
 const END: &str = "# inpod run: end";
 
@@ -46,7 +46,7 @@ impl RealFiles {
         Self {
             volumes: plan.volumes.clone(),
             missing: plan.missing.clone(),
-            hosts: plan.hosts.clone(),
+            hosts: plan.etc.hosts.clone(),
         }
     }
 

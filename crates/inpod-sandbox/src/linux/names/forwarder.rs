@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 
+use super::PORT;
 use super::listeners::{Endpoints, Listeners};
 use super::message::{Answer, Code, Transport, kind, reply};
 use super::query::{Query, Rejected};
@@ -37,8 +38,14 @@ pub(in crate::linux) struct Forwarder {
 }
 
 /// Listens on loopback, answers for the zone, and passes on what is not the zone's.
-pub(in crate::linux) fn start(zone: Zone, upstreams: Vec<SocketAddr>) -> io::Result<Forwarder> {
-    Forwarder::start(zone, Upstreams::new(upstreams, Patience::default()))
+///
+/// At `own` with the port of DNS, if that may be had: then it is found even by who cannot be led there.
+pub(super) fn start(zone: Zone, upstreams: Vec<SocketAddr>, own: IpAddr) -> io::Result<Forwarder> {
+    Forwarder::start(
+        zone,
+        Upstreams::new(upstreams, Patience::default()),
+        Some(own),
+    )
 }
 
 impl Forwarder {
@@ -54,16 +61,20 @@ impl Forwarder {
         at(server).or_else(|| at(loopback(server))).copied()
     }
 
-    fn start(zone: Zone, upstreams: Upstreams) -> io::Result<Self> {
-        let mut listeners = vec![Listeners::bind(V4)?];
+    fn start(zone: Zone, upstreams: Upstreams, own: Option<IpAddr>) -> io::Result<Self> {
+        let mut listeners = vec![Listeners::bind(V4, 0)?];
         let mut taken = vec![V4];
+        if let Some(own) = own {
+            listeners.push(Listeners::bind(own, PORT).or_else(|_| Listeners::bind(own, 0))?);
+            taken.push(own);
+        }
         let servers = upstreams.addresses().filter(IpAddr::is_loopback);
         for ip in servers.chain([V6]) {
             if taken.contains(&ip) {
                 continue;
             }
             taken.push(ip);
-            match Listeners::bind(ip) {
+            match Listeners::bind(ip, 0) {
                 Ok(bound) => listeners.push(bound),
                 Err(error) => {
                     tracing::debug!(%ip, %error, "the cluster's names are not answered there");

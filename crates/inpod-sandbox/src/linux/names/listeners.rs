@@ -18,15 +18,16 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    pub(super) fn bind(ip: IpAddr) -> io::Result<Self> {
+    /// On that port, or on a free one where it is 0.
+    pub(super) fn bind(ip: IpAddr, port: u16) -> io::Result<Self> {
         let same_port = || {
-            let tcp = TcpListener::bind((ip, 0)).ok()?;
+            let tcp = TcpListener::bind((ip, port)).ok()?;
             let udp = UdpSocket::bind(tcp.local_addr().ok()?).ok()?;
             Some((udp, tcp))
         };
         let (udp, tcp) = match (0..16).find_map(|_| same_port()) {
             Some(pair) => pair,
-            None => (UdpSocket::bind((ip, 0))?, TcpListener::bind((ip, 0))?),
+            None => (UdpSocket::bind((ip, port))?, TcpListener::bind((ip, port))?),
         };
         udp.set_nonblocking(true)?;
         tcp.set_nonblocking(true)?;

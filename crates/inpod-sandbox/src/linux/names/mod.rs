@@ -15,13 +15,81 @@ mod testing;
 mod upstream;
 mod zone;
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use rustix::net::{AddressFamily, SocketType, netdevice::name_to_index};
 
-pub(super) use forwarder::{Forwarder, start};
-pub(super) use listeners::Endpoints;
-pub(super) use zone::Zone;
+use forwarder::Forwarder;
+use zone::Zone;
+
+use super::supervisor;
+use crate::{Redirect, View};
+
+/// A running forwarder, and where it is found.
+#[derive(Debug)]
+pub(super) struct Names {
+    forwarder: Forwarder,
+    resolver: IpAddr,
+    machine: Vec<SocketAddr>,
+}
+
+impl Names {
+    /// Where the view has Services. Without it their names are unknown, which is said, and no reason not to go on.
+    pub(super) fn serve(view: &View) -> Option<Self> {
+        if view.services.is_empty() {
+            return None;
+        }
+        let machine =
+            name_servers(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default());
+        let resolver = own_address();
+        let zone = Zone::new(&view.namespace, &view.services);
+        let forwarder = match forwarder::start(zone, machine.clone(), resolver) {
+            Ok(forwarder) => forwarder,
+            Err(error) => {
+                tracing::warn!("the names of the cluster's Services are not answered: {error}");
+                return None;
+            }
+        };
+        // Without leading it is found by the port that resolvers ask, or led to by the sandbox around this one.
+        let port = forwarder.endpoints(resolver)?.udp.port();
+        let resolver = if port == PORT || !view.redirects.is_empty() {
+            resolver
+        } else {
+            let loopback = forwarder.endpoints(Ipv4Addr::LOCALHOST.into())?;
+            supervisor::probe().ok()?;
+            supervisor::nested_address(loopback.udp.port()).ip()
+        };
+        Some(Self {
+            forwarder,
+            resolver,
+            machine,
+        })
+    }
+
+    /// The name server for the process to ask first.
+    pub(super) fn resolver(&self) -> IpAddr {
+        self.resolver
+    }
+
+    /// From there, and from the machine's name servers, for who asks those.
+    pub(super) fn redirects(&self) -> Vec<Redirect> {
+        std::iter::once(SocketAddr::new(self.resolver, PORT))
+            .chain(self.machine.iter().copied())
+            .filter_map(|from| {
+                let endpoints = self.forwarder.endpoints(from.ip())?;
+                let same = endpoints.udp == endpoints.tcp;
+                same.then(|| Redirect::new(from, endpoints.udp))
+            })
+            .collect()
+    }
+}
+
+/// A loopback address for this process, which nobody else should have.
+fn own_address() -> IpAddr {
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    // 127.160.0.0/11 and the process's number, of which Linux has no more than 22 bits, and rarely uses the first.
+    IpAddr::from([127, 0xa0 | (high & 0x1f), middle, low])
+}
 
 /// What is listened on if no port is told.
 const PORT: u16 = 53;

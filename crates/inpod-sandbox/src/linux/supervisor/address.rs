@@ -1,6 +1,10 @@
 //! Socket addresses as a process hands them to `connect`.
 
+use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use nix::libc;
 
@@ -22,6 +26,14 @@ pub(super) fn parse(bytes: &[u8]) -> Option<SocketAddr> {
         _ => return None,
     };
     Some(SocketAddr::new(address.to_canonical(), port))
+}
+
+/// The path in a `sockaddr` of a unix socket; `None` for other families and for sockets without one.
+pub(super) fn parse_path(bytes: &[u8]) -> Option<&Path> {
+    let (family, rest) = bytes.split_first_chunk()?;
+    let is_unix = i32::from(u16::from_ne_bytes(*family)) == libc::AF_UNIX;
+    let path = rest.split(|byte| *byte == 0).next()?;
+    (is_unix && !path.is_empty()).then(|| Path::new(OsStr::from_bytes(path)))
 }
 
 /// The same address for a socket of the other family, if it has a form there.
@@ -90,5 +102,17 @@ mod tests {
             None
         );
         assert_eq!(parse(&[0; 28]), None);
+    }
+
+    #[test]
+    fn a_unix_socket_has_a_path_or_none() {
+        let unix = |path: &[u8]| [&[1, 0], path].concat();
+        assert_eq!(
+            parse_path(&unix(b"/run/nscd/socket\0junk")),
+            Some(Path::new("/run/nscd/socket"))
+        );
+        assert_eq!(parse_path(&unix(b"\0abstract")), None);
+        assert_eq!(parse_path(&unix(b"")), None);
+        assert_eq!(parse_path(&[2, 0, b'/', 0]), None);
     }
 }

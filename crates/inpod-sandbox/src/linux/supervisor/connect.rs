@@ -7,8 +7,9 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -18,6 +19,7 @@ use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open}
 use super::{Supervisor, address, filter, memory};
 use crate::Gate;
 use crate::linux::sys::{self, Answer, Notification};
+use crate::linux::tree::Tree;
 
 /// An address that no network has (RFC 1112, section 4), by which a helper finds out whether its connects are led.
 const PROBE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(240, 0, 0, 1)), 0);
@@ -25,15 +27,15 @@ const PROBE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(240, 0, 0, 1)
 const PROBED: Errno = Errno::ISCONN;
 
 /// By an address of the same block, a process under this supervisor names a port of the machine's loopback: that is how a sandbox
-/// inside a sandbox, where Linux allows no second listener, has a Service address of its own. Its last two bytes are the port.
+/// inside a sandbox, where Linux allows no second listener, has a Service address of its own, and a name server. Its last two bytes are the port.
 const NESTED: [u8; 2] = [240, 0];
-const NESTED_PORT: u16 = 443;
+const NESTED_PORTS: [u16; 2] = [443, 53];
 
 /// The address at which whoever is under the supervisor reaches a loopback port.
 pub(crate) fn nested_address(port: u16) -> SocketAddr {
     let [first, second] = NESTED;
     let [high, low] = port.to_be_bytes();
-    SocketAddr::from(([first, second, high, low], NESTED_PORT))
+    SocketAddr::from(([first, second, high, low], NESTED_PORTS[0]))
 }
 
 /// The loopback port that an address names.
@@ -42,7 +44,7 @@ fn nested_target(address: SocketAddr) -> Option<SocketAddr> {
         return None;
     };
     let ([first, second, high, low], port) = (ip.octets(), address.port());
-    ([first, second] == NESTED && port == NESTED_PORT)
+    ([first, second] == NESTED && NESTED_PORTS.contains(&port))
         .then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, u16::from_be_bytes([high, low]))))
 }
 
@@ -71,6 +73,8 @@ enum Asked {
     /// [`probe`], which has come through.
     Probe,
     Lead(Connect),
+    /// What is not to be seen.
+    Hidden,
 }
 
 /// A `connect` that waits, its descriptor and the address it is to go to.
@@ -90,6 +94,9 @@ impl Supervisor {
                 self.answer(notification.id, Answer::Fail(PROBED.raw_os_error()));
             }
             Ok(Asked::Lead(connect)) => self.lead(connect),
+            Ok(Asked::Hidden) => {
+                self.answer(notification.id, Answer::Fail(Errno::NOENT.raw_os_error()));
+            }
             Err(error) if self.proven.load(Ordering::Relaxed) => {
                 tracing::warn!(
                     "refused a connect of process {}, because where it goes cannot be seen or led: {error}",
@@ -119,6 +126,9 @@ impl Supervisor {
             }
             other => other?,
         };
+        if address::parse_path(&bytes).is_some_and(|path| self.hides(path)) {
+            return Ok(Asked::Hidden);
+        }
         let asked = address::parse(&bytes);
         let probe = asked == Some(PROBE);
         let (to, gate) = if probe {
@@ -157,6 +167,15 @@ impl Supervisor {
         }))
     }
 
+    /// Whether a path is one of those of which nothing is there.
+    fn hides(&self, path: &Path) -> bool {
+        let hides = |tree: &Mutex<Tree>| {
+            let tree = tree.lock().unwrap_or_else(PoisonError::into_inner);
+            tree.find(path, true).is_err()
+        };
+        self.tree.as_deref().is_some_and(hides)
+    }
+
     fn target(&self, from: SocketAddr) -> Option<(SocketAddr, Option<Gate>)> {
         if let Some(port) = nested_target(from) {
             return Some((port, None));
@@ -171,7 +190,9 @@ impl Supervisor {
     fn lead(self: &Arc<Self>, connect: Connect) {
         let blocking = rustix::fs::fcntl_getfl(&connect.socket)
             .is_ok_and(|flags| !flags.contains(OFlags::NONBLOCK));
-        if !blocking {
+        // Of a datagram socket a connect only says the address.
+        let datagrams = rustix::net::sockopt::socket_type(&connect.socket) == Ok(SocketType::DGRAM);
+        if !blocking || datagrams {
             return self.connect(&connect);
         }
         let id = connect.id;

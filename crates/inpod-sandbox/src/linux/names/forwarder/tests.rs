@@ -37,7 +37,7 @@ fn zone() -> Zone {
 
 fn forwarder(upstreams: &[SocketAddr], patience: Patience) -> Forwarder {
     let upstreams = Upstreams::new(upstreams.to_vec(), patience);
-    Forwarder::start(zone(), upstreams).unwrap()
+    Forwarder::start(zone(), upstreams, None).unwrap()
 }
 
 fn at(forwarder: &Forwarder) -> Endpoints {
@@ -88,7 +88,7 @@ fn closed() -> Closed {
 
 /// A name server that takes everything, over both transports, and is silent until it is told to speak.
 fn silent() -> (Listeners, SocketAddr) {
-    let fake = Listeners::bind(Ipv4Addr::LOCALHOST.into()).unwrap();
+    let fake = Listeners::bind(Ipv4Addr::LOCALHOST.into(), 0).unwrap();
     fake.udp.set_nonblocking(false).unwrap();
     fake.udp.set_read_timeout(Some(LONG)).unwrap();
     fake.tcp.set_nonblocking(false).unwrap();
@@ -140,7 +140,7 @@ const KUBERNETES: [&str; 2] = ["NOERROR qr aa rd", "kubernetes.default.svc. 5 A 
 
 #[test]
 fn the_clusters_names_are_answered_over_both_transports_and_families() {
-    let forwarder = start(zone(), Vec::new()).unwrap();
+    let forwarder = start(zone(), Vec::new(), V4).unwrap();
     for endpoints in [V4, V6]
         .into_iter()
         .filter_map(|ip| forwarder.endpoints(ip))

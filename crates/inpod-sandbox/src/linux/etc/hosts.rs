@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 /// Where it is.
-pub(super) const PATH: &str = "/etc/hosts";
+pub(in crate::linux) const PATH: &str = "/etc/hosts";
 
 /// The line of one address.
-pub(super) fn line(address: IpAddr, names: &[String]) -> String {
+pub(in crate::linux) fn line(address: IpAddr, names: &[String]) -> String {
     format!("{address}\t{}", names.join(" "))
 }
 
