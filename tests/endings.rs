@@ -20,7 +20,7 @@ use nix::unistd::Pid;
 
 const REFUSE: &str = env!("CARGO_BIN_EXE_inpod-refuse");
 
-/// One at a time: each compares the machine before and after.
+/// One at a time: some compare the machine before and after, and kill what runs our binary.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn main() {
@@ -251,6 +251,7 @@ fn daemons() -> Result<(), Failed> {
 }
 
 fn sigterm() -> Result<(), Failed> {
+    let _alone = ALONE.lock();
     let script = "trap 'echo TERM; exit 5' TERM; echo ready; while :; do sleep 0.05; done";
     let mut child = inpod_command(&["run", "--", "sh", "-c", script])
         .stdout(Stdio::piped())
@@ -348,6 +349,7 @@ fn path(inpod: &Path) -> &str {
 }
 
 fn ctrl_c() -> Result<(), Failed> {
+    let _alone = ALONE.lock();
     let script = "trap 'echo INT' INT; echo ready; while :; do read line; [ \"$line\" = end ] && exit 7; done";
     let mut terminal = Terminal::open(&[path(inpod()), "run", "--", "bash", "-c", script])?;
     terminal.shows("ready")?;
@@ -361,6 +363,7 @@ fn ctrl_c() -> Result<(), Failed> {
 
 /// As leader of the session, inpod alone is told.
 fn hangup() -> Result<(), Failed> {
+    let _alone = ALONE.lock();
     let script = "echo ready; exec sleep 1000.1875";
     let mut terminal = Terminal::open(&[path(inpod()), "run", "--", "sh", "-c", script])?;
     terminal.shows("ready")?;
@@ -373,6 +376,7 @@ fn hangup() -> Result<(), Failed> {
 }
 
 fn job_control_inside() -> Result<(), Failed> {
+    let _alone = ALONE.lock();
     let mut terminal = Terminal::open(&[
         path(inpod()),
         "run",
@@ -401,6 +405,7 @@ fn job_control_inside() -> Result<(), Failed> {
 }
 
 fn job_control_outside() -> Result<(), Failed> {
+    let _alone = ALONE.lock();
     let mut terminal = Terminal::open(&["bash", "--norc", "--noprofile", "-i"])?;
     terminal.shows("$ ")?;
     let line = format!(
