@@ -7,6 +7,7 @@ mod containers;
 mod explain;
 mod interrupt;
 mod pod;
+mod program;
 mod reach;
 mod token;
 mod view;
@@ -34,7 +35,9 @@ use token::Token;
 /// Starts an embedded cluster and runs CMD as a Pod of it: the service account's token, ca.crt and namespace are at
 /// /var/run/secrets/kubernetes.io/serviceaccount, the KUBERNETES_* variables are set, kubernetes.default.svc resolves and answers.
 /// CMD keeps your user, working directory, terminal, environment and network, and inpod ends as CMD ends. Your own kubeconfig is
-/// out of its sight. As an ordinary user, setuid programs (sudo, ping) lose their privilege inside.
+/// out of its sight. As an ordinary user, setuid programs (sudo, ping) lose their privilege inside, and snaps do not start.
+///
+/// Where this machine refuses namespaces, other ways are tried; --explain tells which one works here and what is not as in a Pod.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "shown as help, in plain text")]
 pub(crate) struct Args {
@@ -103,6 +106,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     }
     // Standard input may be a terminal: while it is read, its signals end us as any program.
     let manifests = manifests::read_all(&args.filenames)?;
+    if let Some(warning) = program::warning(&args.command[0]) {
+        embedded::warn(&warning);
+    }
     // Before any thread is there.
     let signals = inpod_sandbox::block_signals();
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -186,7 +186,7 @@ impl Supervisor {
         Some((redirect.to, redirect.gate.clone()))
     }
 
-    /// Connects, on a thread of its own where that may take its time: nobody else's connect waits for it.
+    /// Connects, on another thread where that may take its time: nobody else's connect waits for it.
     fn lead(self: &Arc<Self>, connect: Connect) {
         let blocking = rustix::fs::fcntl_getfl(&connect.socket)
             .is_ok_and(|flags| !flags.contains(OFlags::NONBLOCK));
@@ -197,8 +197,7 @@ impl Supervisor {
         }
         let id = connect.id;
         let supervisor = Arc::clone(self);
-        let thread = std::thread::Builder::new().name("inpod-connect".into());
-        if let Err(error) = thread.spawn(move || supervisor.connect(&connect)) {
+        if let Err(error) = self.workers.run(move || supervisor.connect(&connect)) {
             tracing::warn!("refused a connect, for want of a thread: {error}");
             self.refuse(id);
         }

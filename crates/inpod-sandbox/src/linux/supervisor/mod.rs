@@ -5,6 +5,7 @@ mod connect;
 mod files;
 mod filter;
 mod memory;
+mod workers;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,6 +17,8 @@ use rustix::io::Errno;
 
 pub(super) use connect::{nested_address, probe};
 pub(super) use filter::Wanted;
+
+use workers::Workers;
 
 use super::sys::{self, Answer, Notification};
 use super::tree::Tree;
@@ -38,6 +41,7 @@ pub(super) fn supervise(
         redirects,
         tree,
         proven: AtomicBool::new(false),
+        workers: Workers::default(),
     });
     sys::wake_together(supervisor.listener.as_fd());
     std::thread::Builder::new()
@@ -53,6 +57,7 @@ struct Supervisor {
     tree: Option<Arc<Mutex<Tree>>>,
     /// Whether sockets can be taken here.
     proven: AtomicBool,
+    workers: Workers,
 }
 
 impl Supervisor {
