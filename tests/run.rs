@@ -1,10 +1,10 @@
 //! `inpod run` and `inpod cluster` as their user meets them: options, status, input, mistakes.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
 
-use inpod_tests::Need::{OrdinaryUser, Program, Sandbox};
+use inpod_tests::Need::{OrdinaryUser, Program, Root, Sandbox};
 use inpod_tests::{
     MACHINES, as_ordinary_user, contains, equal, inpod_command, is_root, output, output_with_input,
     trial,
@@ -59,6 +59,16 @@ fn main() {
             "a_short_token_is_renewed_and_the_old_one_refused",
             curl,
             renewal,
+        ),
+        trial(
+            "a_token_that_expired_while_we_were_stopped_is_renewed",
+            curl,
+            stopped,
+        ),
+        trial(
+            "a_full_disk_leaves_the_old_token_and_then_the_new_one",
+            &[Sandbox, Root, Program("unshare")],
+            full_disk,
         ),
         trial(
             "two_sandboxes_of_one_cluster_end_apart",
@@ -285,6 +295,80 @@ echo old 401, new $(code $(cat $d/token))
 }
 
 /// One cluster, two Pods; when the first ends, its Pod is gone and its token dead, and the second lives on.
+/// As on a laptop that was closed for longer than a token lives. CMD does not see inpod, and asks for what is done to it.
+fn stopped() -> Result<(), Failed> {
+    let script = r#"
+token() { cat /var/run/secrets/kubernetes.io/serviceaccount/token; }
+ask() { inpod api /api >/dev/null 2>&1; }
+ask && echo good; first=$(token)
+echo stop; read -r _
+sleep 4; [ "$(token)" = "$first" ] && echo old
+echo continue; read -r _
+until ask; do sleep 0.1; done; [ "$(token)" != "$first" ] && echo renewed
+"#;
+    let mut command = with_inpod_on_path(&["run", "--token-ttl", "3", "--"]);
+    let mut child = command
+        .args(["sh", "-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id())?);
+    let mut stdin = child.stdin.take().ok_or("a pipe was asked for")?;
+    let stdout = child.stdout.take().ok_or("a pipe was asked for")?;
+    let mut said = Vec::new();
+    for line in std::io::BufReader::new(stdout).lines() {
+        let line = line?;
+        match line.as_str() {
+            "stop" => nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGSTOP)?,
+            "continue" => nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGCONT)?,
+            _ => {
+                said.push(line);
+                continue;
+            }
+        }
+        stdin.write_all(b"\n")?;
+    }
+    inpod_tests::wait(&mut child)?;
+    equal(said, ["good", "old", "renewed"])
+}
+
+/// The files are on the machine itself there, and the disk is CMD's to fill.
+fn full_disk() -> Result<(), Failed> {
+    let script = r#"
+d=/var/run/secrets/kubernetes.io/serviceaccount
+first=$(cat $d/token)
+cat /dev/zero >/run/full 2>/dev/null
+until inpod api /api 2>&1 | grep -q Unauthorized; do sleep 0.1; done
+[ "$(cat $d/token)" = "$first" ] && echo old
+rm /run/full
+until inpod api /api >/dev/null 2>&1; do sleep 0.1; done
+[ "$(cat $d/token)" != "$first" ] && echo new; ls -A $d | wc -l
+"#;
+    let inside = with_inpod_on_path(&["run", "-q", "--token-ttl", "3", "--"]);
+    let mut command = MACHINES[4].command(REFUSE, &inside);
+    command.args(["sh", "-c", script]);
+    let mut machine = std::process::Command::new("unshare");
+    let small = "mount -t tmpfs -o size=64k none /run && exec \"$@\"";
+    machine
+        .args(["--mount", "sh", "-c", small, "sh"])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .current_dir("/");
+    let ended = output(&mut machine)?;
+    // `..data`, its directory and the one it had before, the mark, and a name for each of the three files.
+    equal(ended.stdout.as_str(), "old\nnew\n7\n")?;
+    contains(
+        &ended.stderr,
+        "the token was not renewed, and is tried again",
+    )
+}
+
 fn two_sandboxes() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let script = r#"

@@ -96,8 +96,8 @@ pub(crate) fn clean_up() {
     let _ = fs::remove_dir_all(public());
 }
 
-/// A command that runs `command` in a sandbox.
-pub(crate) fn run(user: User, command: &[&str]) -> Command {
+/// A command that runs this binary.
+pub(crate) fn as_user(user: User) -> Command {
     let mut program = if user == User::Nobody {
         let mut setpriv = Command::new("setpriv");
         setpriv
@@ -107,7 +107,14 @@ pub(crate) fn run(user: User, command: &[&str]) -> Command {
     } else {
         Command::new(binary())
     };
-    program.arg("--run").args(command).stdin(Stdio::null());
+    program.stdin(Stdio::null());
+    program
+}
+
+/// A command that runs `command` in a sandbox.
+pub(crate) fn run(user: User, command: &[&str]) -> Command {
+    let mut program = as_user(user);
+    program.arg("--run").args(command);
     program
 }
 

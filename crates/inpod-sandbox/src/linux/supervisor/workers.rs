@@ -80,11 +80,10 @@ mod tests {
         for _ in 0..3 {
             let (sender, receiver) = mpsc::channel();
             let (done, ended) = mpsc::channel();
-            workers
-                .run(move || done.send(receiver.recv().unwrap()).unwrap())
-                .unwrap();
-            workers.run(move || sender.send(()).unwrap()).unwrap();
-            ended.recv().unwrap();
+            let wait = move || done.send(receiver.recv().unwrap() + 1).unwrap();
+            workers.run(wait).unwrap();
+            workers.run(move || sender.send(1).unwrap()).unwrap();
+            assert_eq!(ended.recv(), Ok(2));
         }
     }
 }
