@@ -3,6 +3,8 @@
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::siginfo;
 
+use super::sys;
+
 /// What a process may send us and the process in the sandbox should get. Not those of job control that stop: they must stop us.
 const FORWARDED: [Signal; 9] = [
     Signal::SIGHUP,
@@ -42,21 +44,18 @@ impl SignalMask {
         Self(SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty()))
     }
 
-    /// As text for a helper's argument: signal numbers.
+    /// As text for a helper's argument: signal numbers, those of real-time signals too.
     pub(super) fn encode(self) -> String {
-        let numbers: Vec<_> = self
-            .0
+        let numbers: Vec<_> = sys::signal_numbers(&self.0)
             .iter()
-            .map(|signal| (signal as i32).to_string())
+            .map(i32::to_string)
             .collect();
         numbers.join(",")
     }
 
     pub(super) fn decode(text: &str) -> Self {
-        let signals = text
-            .split(',')
-            .filter_map(|number| Signal::try_from(number.parse::<i32>().ok()?).ok());
-        Self(signals.collect())
+        let numbers = text.split(',').filter_map(|number| number.parse().ok());
+        Self(sys::signal_set(numbers))
     }
 }
 
@@ -124,5 +123,7 @@ mod tests {
             let mask = SignalMask(signals.into_iter().collect());
             assert_eq!(SignalMask::decode(&mask.encode()).0, mask.0);
         }
+        assert_eq!(SignalMask::decode("10,40").encode(), "10,40");
+        assert_eq!(SignalMask::decode("0,x,4000,-1").encode(), "");
     }
 }

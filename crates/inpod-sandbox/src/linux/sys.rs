@@ -1,4 +1,4 @@
-//! What neither std, nix nor rustix wraps: seccomp's listener, and taking over an inherited descriptor. The only `unsafe` of the
+//! What neither std, nix nor rustix wraps: seccomp's listener, taking over an inherited descriptor, and masks with real-time signals. The only `unsafe` of the
 //! workspace.
 #![expect(unsafe_code, reason = "system calls without a safe wrapper")]
 
@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::libc;
+use nix::sys::signal::SigSet;
 
 /// A system call that waits for the supervisor's answer.
 #[derive(Debug, Clone, Copy)]
@@ -198,4 +199,24 @@ pub(super) fn wake_together(listener: BorrowedFd<'_>) {
             SYNC_WAKE_UP,
         );
     }
+}
+
+/// The signals of a set: nix names the standard ones alone.
+pub(super) fn signal_numbers(set: &SigSet) -> Vec<i32> {
+    // SAFETY: it only reads the set, and refuses a number that is no signal's.
+    let has = |number| unsafe { libc::sigismember(set.as_ref(), number) == 1 };
+    (1..=libc::SIGRTMAX())
+        .filter(|number| has(*number))
+        .collect()
+}
+
+/// The set of these signals, without what is no signal's number or is kept by the C library for itself.
+pub(super) fn signal_set(numbers: impl IntoIterator<Item = i32>) -> SigSet {
+    let mut set = *SigSet::empty().as_ref();
+    for number in numbers {
+        // SAFETY: the set is an initialised one of ours; a number that it refuses changes nothing.
+        unsafe { libc::sigaddset(&raw mut set, number) };
+    }
+    // SAFETY: it was made by sigemptyset and sigaddset.
+    unsafe { SigSet::from_sigset_t_unchecked(set) }
 }
