@@ -70,6 +70,11 @@ fn main() {
             refused,
         ),
         trial(
+            "a_cluster_in_a_run_is_reached_there",
+            &[Sandbox, OrdinaryUser],
+            cluster_inside,
+        ),
+        trial(
             "what_is_not_as_in_a_pod_is_said_once",
             &[OrdinaryUser],
             limits,
@@ -220,6 +225,25 @@ fn refused() -> Result<(), Failed> {
         "inpod cluster --kubeconfig",
     ] {
         contains(&ended.stderr, part)?;
+    }
+    Ok(())
+}
+
+/// A cluster that keeps the user's other programs out of its memory lets the supervisor of a run around it in.
+fn cluster_inside() -> Result<(), Failed> {
+    let script = "inpod api --kubeconfig $KUBECONFIG /api/v1/namespaces/default >/dev/null && echo reached; inpod api /api/v1 >/dev/null && echo and outside";
+    let inpod = inpod_tests::inpod().display().to_string();
+    let arguments = ["run", "-q", "--role", "view", "--", &inpod, "cluster", "--"];
+    let mut command = inpod_command(&arguments);
+    command.args(["sh", "-c", script]).current_dir("/");
+    for mut there in [
+        MACHINES[0].command(REFUSE, &command),
+        inpod_tests::as_ordinary_user(&command),
+    ] {
+        equal(
+            output(&mut there)?.success()?.as_str(),
+            "reached\nand outside\n",
+        )?;
     }
     Ok(())
 }

@@ -102,6 +102,11 @@ fn main() {
         ),
         trial("each_mistake_gets_one_clear_message", &[Sandbox], mistakes),
         trial("a_cluster_says_how_to_use_it", &[], cluster),
+        trial(
+            "a_clusters_own_kubeconfig_is_memory_that_ends_with_it",
+            &[],
+            memory_kubeconfig,
+        ),
         trial("a_cluster_refuses_a_port_that_is_taken", &[], port_taken),
         trial(
             "a_cluster_replaces_no_kubeconfig_of_somebody_else",
@@ -629,6 +634,34 @@ fn cluster() -> Result<(), Failed> {
     )?;
     equal(inpod_tests::wait(&mut child)?.code(), Some(0))?;
     equal(kubeconfig.exists(), false)
+}
+
+/// Any program of the user can read it, and it ends even where the cluster is killed.
+fn memory_kubeconfig() -> Result<(), Failed> {
+    for signal in [
+        nix::sys::signal::Signal::SIGTERM,
+        nix::sys::signal::Signal::SIGKILL,
+    ] {
+        let mut child = inpod_command(&["cluster"]).stdout(Stdio::piped()).spawn()?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)?;
+        }
+        let kubeconfig = line.trim().rsplit('=').next().unwrap_or_default();
+        equal(kubeconfig.starts_with("/proc/"), true)?;
+        let text = std::fs::read_to_string(kubeconfig)?;
+        contains(&text, "client-key-data: ")?;
+        let mut command = inpod_command(&["api", "--kubeconfig", kubeconfig, "/api"]);
+        output(&mut command)?.success()?;
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(i32::try_from(child.id())?),
+            signal,
+        )?;
+        inpod_tests::wait(&mut child)?;
+        let gone = || (!std::path::Path::new(kubeconfig).exists()).then_some(());
+        inpod_tests::eventually(gone).ok_or("it stays")?;
+    }
+    Ok(())
 }
 
 fn port_taken() -> Result<(), Failed> {

@@ -12,7 +12,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Failure;
 use crate::manifests::Manifest;
-use crate::{embedded, manifests};
+use crate::{embedded, manifests, secrecy};
+
+#[cfg(target_os = "linux")]
+pub(crate) mod holder;
 
 /// Run the embedded API server, for machines without a cluster
 ///
@@ -39,6 +42,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
+    secrecy::keep();
     let manifests = manifests::read_all(&args.filenames)?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -123,7 +127,7 @@ enum Kubeconfig {
     File(KubeconfigFile),
     /// Memory, under a name in `/proc`: nothing is left behind even by kill -9.
     #[cfg(target_os = "linux")]
-    Memory { path: PathBuf, _file: std::fs::File },
+    Memory(holder::Holder),
 }
 
 impl Kubeconfig {
@@ -174,16 +178,7 @@ impl Kubeconfig {
 
     #[cfg(target_os = "linux")]
     fn anonymous(text: &str) -> Result<Self, Failure> {
-        use std::os::fd::AsRawFd as _;
-
-        let memory = rustix::fs::memfd_create("inpod-kubeconfig", rustix::fs::MemfdFlags::CLOEXEC)?;
-        let mut file = std::fs::File::from(memory);
-        file.write_all(text.as_bytes())?;
-        let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
-        Ok(Self::Memory {
-            path: path.into(),
-            _file: file,
-        })
+        Ok(Self::Memory(holder::Holder::start(text)?))
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -201,7 +196,7 @@ impl Kubeconfig {
         match self {
             Self::File(file) => &file.path,
             #[cfg(target_os = "linux")]
-            Self::Memory { path, .. } => path,
+            Self::Memory(holder) => holder.path(),
         }
     }
 }
@@ -278,15 +273,5 @@ mod tests {
         assert!(std::fs::read_to_string(&path).unwrap().ends_with("second"));
         drop(second);
         assert!(!path.exists());
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_kubeconfig_without_a_name_is_memory() {
-        let kubeconfig = Kubeconfig::write(None, "kind: Config\n").unwrap();
-        assert_eq!(
-            std::fs::read_to_string(kubeconfig.path()).unwrap(),
-            "kind: Config\n"
-        );
     }
 }

@@ -15,6 +15,8 @@ mod manifests;
 mod proxy;
 #[cfg(feature = "cluster")]
 mod run;
+#[cfg(feature = "cluster")]
+mod secrecy;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -45,6 +47,8 @@ enum Command {
 fn main() -> ExitCode {
     #[cfg(feature = "cluster")]
     inpod_sandbox::enter_if_asked();
+    #[cfg(all(feature = "cluster", target_os = "linux"))]
+    cluster::holder::enter_if_asked();
     tracing_subscriber::fmt()
         .with_env_filter(
             EnvFilter::try_from_env("INPOD_LOG").unwrap_or_else(|_| EnvFilter::new("warn")),

@@ -23,7 +23,7 @@ use inpod_apiserver::Server;
 
 use crate::failure::Failure;
 use crate::manifests::Manifest;
-use crate::{embedded, exit, kubeconfig, manifests};
+use crate::{embedded, exit, kubeconfig, manifests, secrecy};
 use account::{Account, Binding};
 use interrupt::unless_interrupted;
 use pod::Pod;
@@ -104,6 +104,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if args.explain {
         return explain::explain();
     }
+    secrecy::keep();
     // Standard input may be a terminal: while it is read, its signals end us as any program.
     let manifests = manifests::read_all(&args.filenames)?;
     if let Some(warning) = program::warning(&args.command[0]) {

@@ -6,7 +6,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitOptions, wait};
+use rustix::process::{DumpableBehavior, Pid, WaitOptions, set_dumpable_behavior, wait};
 
 use super::plan::Plan;
 use super::start;
@@ -58,6 +58,9 @@ pub(super) fn process(
     if matches!(message, Some((Message::Prove, _))) {
         return channel.send(&Message::Started, &[]).map_err(lost());
     }
+    // The process is of the same user, and may not take this one over. Not before: the listener's answers need a look into it.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(Failure::at(Stage::Setup, "keep the process from a helper"))?;
     let process = start::process(plan).map_err(Failure::at(Stage::Execute, "start the program"))?;
     channel.send(&Message::Started, &[]).map_err(lost())?;
     attend(channel, &children, process);

@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use nix::libc;
 use rustix::fs::{FileType, Stat, fstat};
 use rustix::io::Errno;
+use rustix::process::{getegid, geteuid};
 
 use super::{Supervisor, filter, memory};
 use crate::linux::sys::{self, Answer, Notification};
@@ -257,8 +258,9 @@ fn stat(node: &Node) -> io::Result<Stat> {
     match node {
         Node::File(memory) => Ok(fstat(memory)?),
         Node::Directory | Node::Link(_) => {
-            // Of the running system, so that user, device and times are real ones.
+            // Of the running system, so that device and times are real ones. It is root's where this process may not be looked into.
             let mut stat = rustix::fs::stat("/proc/self")?;
+            (stat.st_uid, stat.st_gid) = (geteuid().as_raw(), getegid().as_raw());
             (stat.st_mode, stat.st_size) = match node {
                 Node::Link(target) => (
                     FileType::Symlink.as_raw_mode() | 0o777,
