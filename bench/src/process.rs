@@ -28,7 +28,7 @@ impl Process {
         self.status("VmHWM:")
     }
 
-    /// Begins a new peak.
+    /// Begins a new peak. Only root may: inpod lets no other program of its user look into it.
     pub(crate) fn forget_peak(&self) -> Result<()> {
         Ok(fs::write(format!("/proc/{}/clear_refs", self.0.id()), "5")?)
     }
