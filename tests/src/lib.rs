@@ -128,10 +128,15 @@ pub fn inpod_command(arguments: &[&str]) -> Command {
     command
 }
 
+/// The same command as whoever runs the tests.
+pub fn as_the_caller(command: &Command) -> Command {
+    copy_of(command, Command::new(command.get_program()))
+}
+
 /// The same command as an ordinary user, where the tests run as root.
 pub fn as_ordinary_user(command: &Command) -> Command {
     if !is_root() {
-        return copy_of(command, Command::new(command.get_program()));
+        return as_the_caller(command);
     }
     let mut user = Command::new("setpriv");
     let id = NOBODY.to_string();
