@@ -1,5 +1,5 @@
-//! What neither std, nix nor rustix wraps: seccomp's listener, taking over an inherited descriptor, and masks with real-time signals. The only `unsafe` of the
-//! workspace.
+//! What neither std, nix nor rustix wraps: seccomp's listener, taking over an inherited descriptor, and masks with real-time
+//! signals. The only `unsafe` of the workspace.
 #![expect(unsafe_code, reason = "system calls without a safe wrapper")]
 
 use std::io;
