@@ -20,6 +20,15 @@ use nix::unistd::Pid;
 
 const REFUSE: &str = env!("CARGO_BIN_EXE_inpod-refuse");
 
+/// With namespaces and without, by what is put in front of our binary.
+const PLACES: [(&str, &[&str]); 2] = [
+    ("", &[]),
+    (
+        "_without_namespaces",
+        &[REFUSE, "user-namespaces,mounts", "--"],
+    ),
+];
+
 /// One at a time: some compare the machine before and after, and kill what runs our binary.
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -47,19 +56,26 @@ fn main() {
             daemons,
         ),
         trial("sigterm_to_inpod_reaches_the_command", &[Sandbox], sigterm),
-        trial("ctrl_c_reaches_the_command_once", pty, ctrl_c),
-        trial("a_terminal_that_goes_away_ends_the_command", pty, hangup),
-        trial(
-            "ctrl_z_and_fg_work_in_an_interactive_shell",
-            pty,
-            job_control_inside,
-        ),
-        trial(
-            "ctrl_z_stops_the_whole_and_fg_continues_it",
-            pty,
-            job_control_outside,
-        ),
     ];
+    for (place, there) in PLACES {
+        let mut add = |name: &str, test: fn(&[&str]) -> Result<(), Failed>| {
+            trials.push(trial(&format!("{name}{place}"), pty, move || test(there)));
+        };
+        add("ctrl_c_reaches_the_command_once", ctrl_c);
+        add("a_terminal_that_goes_away_ends_the_command", hangup);
+        add(
+            "ctrl_z_and_fg_work_in_an_interactive_shell",
+            job_control_inside,
+        );
+        add(
+            "ctrl_z_stops_the_whole_and_fg_continues_it",
+            job_control_outside,
+        );
+        add(
+            "a_signal_that_the_command_sends_its_group_comes_once",
+            own_group,
+        );
+    }
     trials.extend(MACHINES.iter().map(|machine| {
         let who = if machine.ordinary { OrdinaryUser } else { Root };
         let name = format!("kill_9_of_any_process_leaves_nothing_{}", machine.name);
@@ -344,14 +360,33 @@ impl Terminal {
     }
 }
 
-fn path(inpod: &Path) -> &str {
-    inpod.to_str().unwrap_or_default()
+/// The command line of a run.
+fn run<'a>(there: &[&'a str], command: &[&'a str]) -> Vec<&'a str> {
+    let inpod = inpod().to_str().unwrap_or_default();
+    [there, &[inpod, "run", "-q", "--"], command].concat()
 }
 
-fn ctrl_c() -> Result<(), Failed> {
+/// inpod is of the group too, and may not hand on what has reached the command by itself.
+fn own_group(there: &[&str]) -> Result<(), Failed> {
+    let _alone = ALONE.lock();
+    let script = "
+trap 'echo USR1' USR1; echo ready
+kill -USR1 0
+# Were it handed on, it would be before what is sent now.
+while read -r line; do echo \"$line\"; [ \"$line\" = end ] && exit 6; done";
+    let mut terminal = Terminal::open(&run(there, &["bash", "-c", script]))?;
+    terminal.shows("ready")?;
+    terminal.shows("USR1")?;
+    terminal.type_("end\n")?;
+    let (code, rest) = terminal.ends()?;
+    equal(code, Some(6))?;
+    equal(rest.contains("USR1"), false)
+}
+
+fn ctrl_c(there: &[&str]) -> Result<(), Failed> {
     let _alone = ALONE.lock();
     let script = "trap 'echo INT' INT; echo ready; while :; do read line; [ \"$line\" = end ] && exit 7; done";
-    let mut terminal = Terminal::open(&[path(inpod()), "run", "--", "bash", "-c", script])?;
+    let mut terminal = Terminal::open(&run(there, &["bash", "-c", script]))?;
     terminal.shows("ready")?;
     terminal.type_("\x03")?;
     terminal.shows("INT")?;
@@ -362,10 +397,10 @@ fn ctrl_c() -> Result<(), Failed> {
 }
 
 /// As leader of the session, inpod alone is told.
-fn hangup() -> Result<(), Failed> {
+fn hangup(there: &[&str]) -> Result<(), Failed> {
     let _alone = ALONE.lock();
     let script = "echo ready; exec sleep 1000.1875";
-    let mut terminal = Terminal::open(&[path(inpod()), "run", "--", "sh", "-c", script])?;
+    let mut terminal = Terminal::open(&run(there, &["sh", "-c", script]))?;
     terminal.shows("ready")?;
     let Terminal {
         master, mut child, ..
@@ -375,17 +410,9 @@ fn hangup() -> Result<(), Failed> {
     equal(marked("1000.1875"), Vec::<i32>::new())
 }
 
-fn job_control_inside() -> Result<(), Failed> {
+fn job_control_inside(there: &[&str]) -> Result<(), Failed> {
     let _alone = ALONE.lock();
-    let mut terminal = Terminal::open(&[
-        path(inpod()),
-        "run",
-        "--",
-        "bash",
-        "--norc",
-        "--noprofile",
-        "-i",
-    ])?;
+    let mut terminal = Terminal::open(&run(there, &["bash", "--norc", "--noprofile", "-i"]))?;
     terminal.shows("$ ")?;
     terminal.type_("sh -c 'echo sta\"\"rted; exec sleep 1000'\n")?;
     terminal.shows("started")?;
@@ -404,14 +431,12 @@ fn job_control_inside() -> Result<(), Failed> {
     equal(rest.contains("no job control"), false)
 }
 
-fn job_control_outside() -> Result<(), Failed> {
+fn job_control_outside(there: &[&str]) -> Result<(), Failed> {
     let _alone = ALONE.lock();
     let mut terminal = Terminal::open(&["bash", "--norc", "--noprofile", "-i"])?;
     terminal.shows("$ ")?;
-    let line = format!(
-        "{} run -- sh -c 'echo sta\"\"rted; exec sleep 1000'\n",
-        path(inpod())
-    );
+    let run = run(there, &[]).join(" ");
+    let line = format!("{run} sh -c 'echo sta\"\"rted; exec sleep 1000'\n");
     terminal.type_(&line)?;
     terminal.shows("started")?;
     terminal.type_("\x1a")?;
@@ -425,10 +450,7 @@ fn job_control_outside() -> Result<(), Failed> {
     terminal.type_("echo status-$?\n")?;
     terminal.shows("status-130")?;
     // The shell has its terminal back after a program that took it.
-    terminal.type_(&format!(
-        "{} run -- bash --norc -i -c 'exit 4'; echo code-$?\n",
-        path(inpod())
-    ))?;
+    terminal.type_(&format!("{run} bash --norc -i -c 'exit 4'; echo code-$?\n"))?;
     terminal.shows("code-4")?;
     terminal.type_("exit\n")?;
     let (code, rest) = terminal.ends()?;

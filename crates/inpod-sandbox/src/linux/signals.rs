@@ -1,5 +1,7 @@
 //! Signals: which of those sent to us are handed on to the process.
 
+use std::collections::BTreeMap;
+
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::siginfo;
 
@@ -75,24 +77,55 @@ fn leads_its_session() -> bool {
     nix::unistd::getsid(None).is_ok_and(|session| session == nix::unistd::getpid())
 }
 
-/// Whether a process is a descendant of this one.
-fn is_inside(pid: u32) -> bool {
+/// Whether the sender of a signal is a descendant of this process. It has the number by which it knows itself, which in a PID
+/// namespace of its own is another than here. There the first process is ours, and sends none; number 1 is the machine's. Where
+/// one outside has the number too, it is taken for the sender: a signal that comes twice is better than one that is lost.
+fn is_inside(sender: u32) -> bool {
+    let processes: BTreeMap<u32, Process> = std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            Some((pid, Process::of(pid)?))
+        })
+        .collect();
     let ours = std::process::id();
-    let mut ancestor = parent(pid);
-    while let Some(pid) = ancestor.filter(|pid| *pid > 1) {
-        if pid == ours {
-            return true;
-        }
-        ancestor = parent(pid);
-    }
-    false
+    let descends = |pid: u32| {
+        let parent = |pid: &u32| processes.get(pid).map(|process| process.parent);
+        std::iter::successors(parent(&pid), parent).any(|ancestor| ancestor == ours)
+    };
+    let outside = processes
+        .get(&sender)
+        .is_some_and(|process| process.is_program && !descends(sender));
+    sender > 1
+        && !outside
+        && processes
+            .iter()
+            .any(|(pid, process)| process.own == sender && descends(*pid))
 }
 
-fn parent(pid: u32) -> Option<u32> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
+/// What is told of a process beside its number in `/proc`.
+struct Process {
+    parent: u32,
+    /// In its own PID namespace.
+    own: u32,
+    /// And no thread of the kernel.
+    is_program: bool,
+}
+
+impl Process {
+    fn of(pid: u32) -> Option<Self> {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let last = |field: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(field));
+            line?.split_whitespace().last()?.parse().ok()
+        };
+        Some(Self {
+            parent: last("PPid:")?,
+            own: last("NSpid:").unwrap_or(pid),
+            is_program: status.contains("\nVmSize:"),
+        })
+    }
 }
 
 #[cfg(test)]
