@@ -171,7 +171,7 @@ fn prepare(way: Way, view: &View, command: &Command) -> Result<Prepared, Error> 
 
 /// What the supervisor answers of paths; volumes are still missing.
 fn tree(view: &View, etc: &Etc) -> Result<Arc<Mutex<Tree>>, Error> {
-    let mut tree = Tree::default();
+    let mut tree = Tree::new();
     for (path, contents) in etc.files() {
         tree.file(path, &contents).map_err(|source| Error::Setup {
             what: format!("show {}", path.display()),

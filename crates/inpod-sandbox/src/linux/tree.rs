@@ -14,6 +14,9 @@ use super::place;
 use super::volume::{DATA, directory_names, is_file_name};
 use crate::Files;
 
+/// Where no machine has anything.
+pub(super) const PROBE: &str = "/proc/inpod";
+
 /// What is at a path.
 #[derive(Debug, Clone)]
 pub(super) enum Node {
@@ -34,9 +37,21 @@ pub(super) struct Tree {
     hidden: Vec<PathBuf>,
     /// Components of which every path of ours has one, in whatever directory it begins.
     names: HashSet<OsString>,
+    /// Whether processes begin in a directory that is hidden, so that any relative path may lead into it.
+    begins_hidden: bool,
+    volumes: BTreeMap<PathBuf, Files>,
 }
 
 impl Tree {
+    /// With a directory that only those find whose calls are answered.
+    pub(super) fn new() -> Self {
+        let nodes = [(PathBuf::from(PROBE), Node::Directory)].into();
+        Self {
+            nodes,
+            ..Self::default()
+        }
+    }
+
     /// Makes a file be there.
     pub(super) fn file(&mut self, path: &Path, contents: &[u8]) -> io::Result<()> {
         let place = self.place(path)?;
@@ -49,6 +64,8 @@ impl Tree {
         if let Ok(real) = std::fs::canonicalize(path) {
             self.names.extend(path.file_name().map(OsStr::to_owned));
             self.names.extend(real.file_name().map(OsStr::to_owned));
+            self.begins_hidden |=
+                std::env::current_dir().is_ok_and(|directory| directory.starts_with(&real));
             self.hidden.push(path.to_owned());
             self.hidden.push(real);
         }
@@ -59,6 +76,9 @@ impl Tree {
         if let Some(name) = files.keys().find(|name| !is_file_name(name)) {
             let message = format!("{name:?} cannot be the name of a file in a volume");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        if self.volumes.get(path) == Some(files) {
+            return Ok(());
         }
         let root = self.place(path)?;
         let data = directory_names()
@@ -84,14 +104,16 @@ impl Tree {
             !path.starts_with(&root) || current.as_ref().is_some_and(|kept| path.starts_with(kept))
         });
         self.nodes.extend(new);
+        self.volumes.insert(path.to_owned(), files.clone());
         Ok(())
     }
 
     /// Whether a relative path might be ours, which is dear to find out for certain.
     pub(super) fn may_have(&self, relative: &Path) -> bool {
-        relative
-            .components()
-            .any(|part| self.names.contains(part.as_os_str()))
+        self.begins_hidden
+            || relative
+                .components()
+                .any(|part| self.names.contains(part.as_os_str()))
     }
 
     /// What is at an absolute path: `None` if that is for the machine to say.

@@ -12,6 +12,7 @@ use super::plan::Plan;
 use super::start;
 use crate::linux::channel::{Channel, Failure, Message, Stage};
 use crate::linux::supervisor::{self, Wanted};
+use crate::linux::tree::PROBE;
 
 /// The listener for what is wanted of one, on this process and all it starts from now on.
 pub(super) fn listen(wanted: Wanted) -> Result<Option<OwnedFd>, Failure> {
@@ -48,6 +49,12 @@ pub(super) fn process(
     let message = channel.receive().map_err(lost())?;
     if !matches!(message, Some((Message::Go | Message::Prove, _))) {
         return Ok(());
+    }
+    if plan.wanted.paths {
+        std::fs::metadata(PROBE).map_err(Failure::at(
+            Stage::Listener,
+            "read and write the memory of another process",
+        ))?;
     }
     if plan.wanted.connects {
         supervisor::probe().map_err(Failure::at(

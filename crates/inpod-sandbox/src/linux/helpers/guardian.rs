@@ -15,12 +15,8 @@ use crate::linux::orphans::Orphans;
 use crate::linux::supervisor::Wanted;
 
 pub(super) fn main(channel: &Channel, plan: &Plan) -> ! {
-    let files = plan.real.then(|| RealFiles::of(plan));
-    let mut orphans = None;
-    let ended = run(channel, plan, files.as_ref(), &mut orphans);
-    if let Some(orphans) = &mut orphans {
-        orphans.kill_all(&[]);
-    }
+    let files = plan.real.map(|_| RealFiles::of(plan));
+    let ended = run(channel, plan, files.as_ref());
     let code = match ended {
         Ok(()) => 0,
         Err(failure) => {
@@ -31,16 +27,11 @@ pub(super) fn main(channel: &Channel, plan: &Plan) -> ! {
     std::process::exit(code)
 }
 
-fn run(
-    channel: &Channel,
-    plan: &Plan,
-    files: Option<&RealFiles>,
-    orphans: &mut Option<Orphans>,
-) -> Result<(), Failure> {
+fn run(channel: &Channel, plan: &Plan, files: Option<&RealFiles>) -> Result<(), Failure> {
     let setup = |what: &'static str| Failure::at(Stage::Setup, what);
     set_child_subreaper(Some(getpid()))
         .map_err(Failure::at(Stage::Setup, "become a child subreaper"))?;
-    *orphans = Some(Orphans::new().map_err(setup("look into /proc"))?);
+    let mut orphans = Orphans::new().map_err(setup("look into /proc"))?;
     let made = files.map(RealFiles::make).transpose()?;
     let volumes = made.iter().flat_map(|made| &made.volumes);
     let volumes = volumes.map(OwnedFd::try_clone).collect::<Result<_, _>>();
@@ -52,9 +43,7 @@ fn run(
     }
     let listener = attend::listen(plan.wanted)?;
     let ended = attend::process(channel, plan, volumes, listener);
-    if let Some(orphans) = orphans {
-        orphans.kill_all(&[]); // before the files go that they read
-    }
-    drop(made);
+    orphans.kill_all(&[]);
+    drop(made); // not before those are gone that read it
     ended
 }

@@ -22,6 +22,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::retry_on_intr;
@@ -67,12 +68,20 @@ struct Ended(OwnedFd);
 #[derive(Debug)]
 struct Leavings {
     guardian: Ended,
+    number: Pid,
     /// Children that this process had before.
     spared: Vec<Pid>,
     files: Option<RealFiles>,
     /// Whether the files are known to be made, and this process to have the lock on them.
     owned: bool,
     cleared: AtomicBool,
+}
+
+/// Guardians that live, which are not to be taken for what another one left.
+static GUARDIANS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+fn guardians() -> MutexGuard<'static, Vec<Pid>> {
+    GUARDIANS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes everything ready for the program, which then waits for [`Helpers::go`].
@@ -83,24 +92,26 @@ pub(super) fn make(way: Way, view: &View, etc: Etc, command: &Command) -> Result
     let environment = start::environment(environment(view)).map_err(not_started)?;
     let mut plan = Plan::new(way, view, etc, command);
     if way == Way::Namespaces {
-        let setup = start(Role::Setup, &theirs, &plan, &environment)?;
+        let (_, setup) = start(Role::Setup, &theirs, &plan, &environment)?;
         drop(theirs);
         return Namespaces { channel, setup }.made(&plan, command);
     }
-    if plan.real {
+    if plan.real.is_some() {
         plan.missing = RealFiles::missing(view)?;
     }
     let spared = Orphans::new().map_err(not_started)?.children();
-    let guardian = start(Role::Guardian, &theirs, &plan, &environment)?;
+    let (number, guardian) = start(Role::Guardian, &theirs, &plan, &environment)?;
+    guardians().push(number);
     drop(theirs);
     let leavings = Leavings {
         guardian,
+        number,
         spared,
-        files: plan.real.then(|| RealFiles::of(&plan)),
+        files: plan.real.map(|_| RealFiles::of(&plan)),
         owned: false,
         cleared: AtomicBool::new(false),
     };
-    guarded(way, channel, leavings, &plan, command)
+    Guarded { channel, leavings }.made(way, &plan, command)
 }
 
 fn start(
@@ -108,12 +119,11 @@ fn start(
     channel: &Channel,
     plan: &Plan,
     environment: &[std::ffi::CString],
-) -> Result<Ended, Error> {
+) -> Result<(Pid, Ended), Error> {
     let helper = start::helper(role, channel.as_fd(), plan, environment).map_err(not_started)?;
     let pidfd = pidfd_open(helper, PidfdFlags::empty());
-    Ok(Ended(
-        pidfd.map_err(|error| not_started(io::Error::from(error)))?,
-    ))
+    let pidfd = pidfd.map_err(|error| not_started(io::Error::from(error)))?;
+    Ok((helper, Ended(pidfd)))
 }
 
 /// Setup at work.
@@ -158,37 +168,33 @@ impl Namespaces {
     }
 }
 
-fn guarded(
-    way: Way,
+/// A guardian at work.
+struct Guarded {
+    /// Before the guardian, which ends when it does, whatever goes wrong.
     channel: Channel,
-    mut leavings: Leavings,
-    plan: &Plan,
-    command: &Command,
-) -> Result<Helpers, Error> {
-    let answer = channel.receive().map_err(not_started)?;
-    let mut descriptors = match answer {
-        Some((Message::Ready, descriptors)) => descriptors,
-        other => {
-            drop(channel);
-            return Err(match other {
-                Some((Message::Failed(failure), _)) => error(failure, way, command),
-                _ => Error::Killed,
-            });
-        }
-    };
-    leavings.owned = true;
-    let inner = leavings.guardian.0.try_clone().map_err(not_started)?;
-    Ok(Helpers {
-        listener: if plan.wanted == Wanted::default() {
-            None
-        } else {
-            descriptors.pop()
-        },
-        channel,
-        inner,
-        volumes: descriptors,
-        outer: Outer::Guardian(leavings),
-    })
+    leavings: Leavings,
+}
+
+impl Guarded {
+    fn made(mut self, way: Way, plan: &Plan, command: &Command) -> Result<Helpers, Error> {
+        let mut descriptors = match self.channel.receive().map_err(not_started)? {
+            Some((Message::Ready, descriptors)) => descriptors,
+            Some((Message::Failed(failure), _)) => return Err(error(failure, way, command)),
+            _ => return Err(Error::Killed),
+        };
+        self.leavings.owned = true;
+        Ok(Helpers {
+            listener: if plan.wanted == Wanted::default() {
+                None
+            } else {
+                descriptors.pop()
+            },
+            inner: self.leavings.guardian.0.try_clone().map_err(not_started)?,
+            channel: self.channel,
+            volumes: descriptors,
+            outer: Outer::Guardian(self.leavings),
+        })
+    }
 }
 
 impl Helpers {
@@ -227,7 +233,7 @@ impl Helpers {
     pub(super) fn reap(&self) {
         match &self.outer {
             Outer::Setup(setup) => {
-                setup.wait();
+                let _ = setup.wait();
                 // Ours only when setup was killed.
                 let _ = waitid(
                     WaitId::PidFd(self.inner.as_fd()),
@@ -250,15 +256,17 @@ impl Ended {
         Ok(!ready[0].revents().is_empty())
     }
 
-    fn wait(&self) {
+    /// Whether it came to its end by itself, and was waited for now.
+    fn wait(&self) -> bool {
         // Fails if that was done before.
-        let _ = retry_on_intr(|| waitid(WaitId::PidFd(self.0.as_fd()), WaitIdOptions::EXITED));
+        let ended = retry_on_intr(|| waitid(WaitId::PidFd(self.0.as_fd()), WaitIdOptions::EXITED));
+        matches!(ended, Ok(Some(status)) if status.exited())
     }
 }
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        self.wait();
+        let _ = self.wait();
     }
 }
 
@@ -268,11 +276,20 @@ impl Leavings {
         if self.cleared.swap(true, Ordering::Relaxed) {
             return;
         }
-        self.guardian.wait();
+        let cleared_up = self.guardian.wait();
+        guardians().retain(|guardian| *guardian != self.number);
+        let spared: Vec<Pid> = self
+            .spared
+            .iter()
+            .copied()
+            .chain(guardians().iter().copied())
+            .collect();
         if let Ok(mut orphans) = Orphans::new() {
-            orphans.kill_all(&self.spared);
+            orphans.kill_all(&spared);
         }
         match &self.files {
+            // What is there now may be another run's.
+            _ if cleared_up => {}
             Some(files) if self.owned => files.clear(),
             Some(files) => files.clear_orphaned(),
             None => {}

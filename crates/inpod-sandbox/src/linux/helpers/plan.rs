@@ -19,8 +19,8 @@ pub(super) struct Plan {
     pub(super) missing: Vec<PathBuf>,
     /// What is to be listened to.
     pub(super) wanted: Wanted,
-    /// Whether volumes and hosts are files of the machine.
-    pub(super) real: bool,
+    /// Where volumes and hosts are files of the machine, the process that runs the sandbox.
+    pub(super) real: Option<u32>,
     /// Whether the process is to lose the capabilities that the sandbox was made with.
     pub(super) drop_capabilities: bool,
     /// [`SignalMask::encode`]d.
@@ -39,7 +39,7 @@ impl Plan {
                 connects: !view.redirects.is_empty(),
                 paths: way == Way::Listener,
             },
-            real: way == Way::RealFiles,
+            real: (way == Way::RealFiles).then(std::process::id),
             etc,
             drop_capabilities: false,
             signal_mask: command
@@ -69,10 +69,12 @@ impl Plan {
         if let Some(resolver) = self.etc.resolver {
             option("--resolver", OsStr::new(&resolver.to_string()));
         }
+        if let Some(run) = self.real {
+            option("--real", OsStr::new(&run.to_string()));
+        }
         option("--signal-mask", OsStr::new(&self.signal_mask));
         args.extend(self.wanted.connects.then(|| "--connects".into()));
         args.extend(self.wanted.paths.then(|| "--paths".into()));
-        args.extend(self.real.then(|| "--real".into()));
         args.extend(self.drop_capabilities.then(|| "--drop-capabilities".into()));
         args.extend(["--".into(), self.program.clone()]);
         args.extend(self.args.iter().cloned());
@@ -93,7 +95,7 @@ impl Plan {
                 "--make" => plan.missing.push(args.next()?.into()),
                 "--connects" => plan.wanted.connects = true,
                 "--paths" => plan.wanted.paths = true,
-                "--real" => plan.real = true,
+                "--real" => plan.real = Some(args.next()?.to_str()?.parse().ok()?),
                 "--drop-capabilities" => plan.drop_capabilities = true,
                 "--" => break,
                 _ => return None,
@@ -126,7 +128,7 @@ mod tests {
         #[test]
         fn a_plan_survives_the_way_through_arguments(
             volumes in strings(), hidden in strings(), missing in strings(),
-            hosts in prop::collection::vec(".*", 0..3), resolver: Option<std::net::IpAddr>, connects: bool, paths: bool, real: bool, drop_capabilities: bool, program in bytes(), args in strings(),
+            hosts in prop::collection::vec(".*", 0..3), resolver: Option<std::net::IpAddr>, connects: bool, paths: bool, real: Option<u32>, drop_capabilities: bool, program in bytes(), args in strings(),
         ) {
             let plan = Plan {
                 volumes: volumes.into_iter().map(PathBuf::from).collect(),

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use super::plan::Plan;
@@ -12,8 +12,9 @@ use crate::linux::place;
 use crate::{Error, View};
 
 use crate::linux::etc::hosts;
-const BEGIN: &str = "# inpod run: these lines go when it ends";
-const END: &str = "# inpod run: end";
+/// With the number of the run's process behind it.
+const BEGIN: &str = "# these lines go when inpod ends: ";
+const END: &str = "# end of inpod's lines";
 
 /// In a volume's directory: says whose it is, should nobody be left to take it away.
 const MARK: &str = "..inpod";
@@ -25,6 +26,8 @@ pub(in crate::linux) struct RealFiles {
     /// From the outermost in.
     missing: Vec<PathBuf>,
     hosts: Vec<String>,
+    /// The process that runs the sandbox.
+    run: u32,
 }
 
 /// Takes the files away when it is dropped.
@@ -47,6 +50,7 @@ impl RealFiles {
             volumes: plan.volumes.clone(),
             missing: plan.missing.clone(),
             hosts: plan.etc.hosts.clone(),
+            run: plan.real.unwrap_or_default(),
         }
     }
 
@@ -127,9 +131,13 @@ impl RealFiles {
 
     /// As [`RealFiles::clear`], for who does not know whether they were made: not where another run has the lock.
     pub(in crate::linux) fn clear_orphaned(&self) {
-        let free = |path: &PathBuf| File::open(path).is_ok_and(|file| file.try_lock().is_ok());
-        if self.volumes.iter().all(free) {
-            self.clear();
+        let locks: Vec<File> = self
+            .volumes
+            .iter()
+            .filter_map(|path| lock(path).ok())
+            .collect();
+        if locks.len() == self.volumes.len() {
+            self.clear(); // while they are locked
         } else {
             self.remove_missing();
         }
@@ -143,20 +151,31 @@ impl RealFiles {
     }
 
     fn block(&self) -> String {
-        format!("{BEGIN}\n{}\n{END}\n", self.hosts.join("\n"))
+        format!("{BEGIN}{}\n{}\n{END}\n", self.run, self.hosts.join("\n"))
+    }
+}
+
+/// Locks what is at a path now: another run may take it away while its lock is waited for.
+fn lock(path: &Path) -> io::Result<File> {
+    loop {
+        let directory = File::open(path)?;
+        match directory.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                return Err(taken("another `inpod run` of this machine has it"));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+            Ok(()) => {}
+        }
+        let (held, there) = (directory.metadata()?, fs::metadata(path)?);
+        if (held.dev(), held.ino()) == (there.dev(), there.ino()) {
+            return Ok(directory);
+        }
     }
 }
 
 /// Locks a directory that is empty, or that a run which was killed has left.
 fn take(path: &Path) -> io::Result<OwnedFd> {
-    let directory = File::open(path)?;
-    match directory.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            return Err(taken("another `inpod run` of this machine has it"));
-        }
-        Err(TryLockError::Error(error)) => return Err(error),
-        Ok(()) => {}
-    }
+    let directory = lock(path)?;
     if path.join(MARK).exists() {
         empty(path)?;
     } else if fs::read_dir(path)?.next().is_some() {
@@ -190,29 +209,32 @@ fn empty(path: &Path) -> io::Result<()> {
     fs::remove_file(path.join(MARK))
 }
 
-/// In place, because a container's `/etc/hosts` is mounted and cannot be replaced; what is longer is written before anything is cut.
+/// One at a time, and in place, because a container's `/etc/hosts` is mounted and cannot be replaced; what is longer is written before anything is cut.
 fn rewrite(path: &Path, contents: impl Fn(&str) -> String) -> io::Result<()> {
-    let machine = fs::read_to_string(path)?;
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    file.lock()?;
+    let machine = io::read_to_string(&file)?;
     let new = contents(&machine);
     if new == machine {
         return Ok(());
     }
-    let file = OpenOptions::new().write(true).open(path)?;
     file.write_all_at(new.as_bytes(), 0)?;
     file.set_len(u64::try_from(new.len()).unwrap_or(u64::MAX))
 }
 
-/// Without the lines of runs that nobody could clear up after.
+/// Without the lines of runs that have ended, and that nobody could clear up after.
 fn without_blocks(machine: &str) -> String {
-    let mut ours = false;
+    let mut left = false;
     let mut lines = String::with_capacity(machine.len());
     for line in machine.split_inclusive('\n') {
         let text = line.trim_end();
-        ours |= text == BEGIN;
-        if !ours {
+        if let Some(run) = text.strip_prefix(BEGIN) {
+            left = !Path::new("/proc").join(run).exists();
+        }
+        if !left {
             lines.push_str(line);
         }
-        ours &= text != END;
+        left &= text != END;
     }
     lines
 }
@@ -236,8 +258,14 @@ mod tests {
     #[test]
     fn lines_of_a_run_that_was_killed_go_and_no_others() {
         let machine = "127.0.0.1 localhost\n";
-        let block = format!("{BEGIN}\n127.96.0.1\tkubernetes\n{END}\n");
-        assert_eq!(without_blocks(&format!("{block}{machine}")), machine);
+        let block = |run| format!("{BEGIN}{run}\n127.96.0.1\tkubernetes\n{END}\n");
+        // No process has this number.
+        assert_eq!(
+            without_blocks(&format!("{}{machine}", block(u32::MAX))),
+            machine
+        );
+        let ours = format!("{}{machine}", block(std::process::id()));
+        assert_eq!(without_blocks(&ours), ours);
         assert_eq!(without_blocks(machine), machine);
         assert_eq!(without_blocks("no end of line"), "no end of line");
     }

@@ -207,6 +207,9 @@ impl Supervisor {
         let connected = connect
             .announce()
             .and_then(|()| rustix::net::connect(&connect.socket, &connect.to));
+        if let Err(error) = connected {
+            connect.withdraw(error);
+        }
         let answer = match connected {
             Ok(()) => Answer::Return(0),
             Err(error) => Answer::Fail(error.raw_os_error()),
@@ -225,6 +228,12 @@ impl Connect {
         let Some(gate) = &self.gate else {
             return Ok(());
         };
+        // No new connection comes of these.
+        if rustix::net::sockopt::socket_type(&self.socket)? != SocketType::STREAM
+            || rustix::net::getpeername(&self.socket).is_ok()
+        {
+            return Ok(());
+        }
         let any = SocketAddr::new(self.to.ip(), 0);
         match rustix::net::bind(&self.socket, &any) {
             // It has an address of its own already.
@@ -235,6 +244,21 @@ impl Connect {
             gate.expect(own);
         }
         Ok(())
+    }
+}
+
+impl Connect {
+    /// Tells a gate that nobody comes.
+    fn withdraw(&self, error: Errno) {
+        if matches!(error, Errno::INPROGRESS | Errno::ALREADY | Errno::INTR) {
+            return;
+        }
+        if let Some(gate) = &self.gate
+            && let Ok(own) = rustix::net::getsockname(&self.socket)
+            && let Ok(own) = SocketAddr::try_from(own)
+        {
+            gate.admits(own);
+        }
     }
 }
 

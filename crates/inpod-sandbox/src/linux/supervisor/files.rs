@@ -19,6 +19,9 @@ use super::{Supervisor, filter, memory};
 use crate::linux::sys::{self, Answer, Notification};
 use crate::linux::tree::{Node, Tree};
 
+/// The size of a `struct open_how`: flags, mode, and how the path is resolved.
+const OPEN_HOW: usize = 24;
+
 /// A call on a path. Pointers are into the process's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PathCall {
@@ -52,6 +55,7 @@ enum What {
         mode: u64,
         follow: bool,
     },
+    ChDir,
 }
 
 /// The call that a notification is, if it is on a path.
@@ -83,6 +87,7 @@ pub(super) fn call(notification: &Notification) -> Option<PathCall> {
             buffer: argument(1),
             size: argument(2),
         },
+        Kind::ChDir => What::ChDir,
         Kind::Access | Kind::FAccessAt => What::Access {
             mode: argument(1),
             follow: true,
@@ -129,18 +134,31 @@ impl Supervisor {
         let Some(path) = memory::read_path(thread, call.path)? else {
             return Ok(Some(Answer::Continue));
         };
-        let tree = tree.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(path) = absolute(&tree, thread, call.directory, path)? else {
+        let locked = || tree.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nothing of the process is looked at while the tree is locked: it could make that take long.
+        let path = if path.is_absolute() {
+            path
+        } else if locked().may_have(&path) {
+            directory(thread, call.directory)?.join(path)
+        } else {
             return Ok(Some(Answer::Continue));
         };
         let call = match call.what {
-            What::Open2 { how } => What::Open {
-                flags: number(&memory::read(thread, how, size_of::<u64>())?),
-            },
+            What::Open2 { how } => {
+                let how = memory::read(thread, how, OPEN_HOW)?;
+                let (flags, rest) = how.split_at_checked(size_of::<u64>()).unwrap_or_default();
+                // A path that is to be resolved in another way means another file.
+                let resolve = rest.get(size_of::<u64>()..);
+                if resolve.is_none_or(|resolve| number(resolve) != 0) {
+                    return Ok(Some(Answer::Continue));
+                }
+                What::Open {
+                    flags: number(flags),
+                }
+            }
             what => what,
         };
-        let found = tree.find(&path, call.follows());
-        drop(tree);
+        let found = locked().find(&path, call.follows());
         let node = match found {
             Ok(Some(node)) => node,
             Ok(None) => return Ok(Some(Answer::Continue)),
@@ -149,15 +167,31 @@ impl Supervisor {
         if !sys::is_waiting(self.listener.as_fd(), notification.id) {
             return Err(Errno::SRCH.into());
         }
+        // The path is ours: what goes wrong from here on must not show what the machine has there.
+        let answer = self.answer_of(&node, notification, call);
+        Ok(answer.unwrap_or_else(|error| {
+            let errno = error.raw_os_error();
+            Some(Answer::Fail(errno.unwrap_or(Errno::IO.raw_os_error())))
+        }))
+    }
+
+    /// `None` once it is answered.
+    fn answer_of(
+        &self,
+        node: &Node,
+        notification: &Notification,
+        call: What,
+    ) -> io::Result<Option<Answer>> {
+        let thread = notification.thread;
         match call {
-            What::Open { flags } => self.open(notification.id, &node, flags),
-            What::Open2 { .. } => Ok(Some(Answer::Continue)),
+            What::Open { flags } => self.open(notification.id, node, flags),
+            What::Open2 { .. } => Ok(Some(Answer::Continue)), // became an `Open`
             What::Stat { buffer, .. } => {
-                memory::write(thread, buffer, &encode_stat(&stat(&node)?))?;
+                memory::write(thread, buffer, &encode_stat(&stat(node)?))?;
                 Ok(Some(Answer::Return(0)))
             }
             What::Statx { buffer, .. } => {
-                memory::write(thread, buffer, &encode_statx(&stat(&node)?))?;
+                memory::write(thread, buffer, &encode_statx(&stat(node)?))?;
                 Ok(Some(Answer::Return(0)))
             }
             What::ReadLink { buffer, size } => {
@@ -169,7 +203,12 @@ impl Supervisor {
                 memory::write(thread, buffer, &target[..length])?;
                 Ok(Some(Answer::Return(i64::try_from(length).unwrap_or(0))))
             }
-            What::Access { mode, .. } => Ok(Some(access(&node, mode))),
+            What::Access { mode, .. } => Ok(Some(access(node, mode))),
+            // There is none to be in, and what the machine has there is not to be seen.
+            What::ChDir => Ok(Some(fail(match node {
+                Node::File(_) => Errno::NOTDIR,
+                _ => Errno::NOENT,
+            }))),
         }
     }
 
@@ -211,30 +250,19 @@ impl What {
             Self::Stat { follow, .. }
             | Self::Statx { follow, .. }
             | Self::Access { follow, .. } => follow,
+            Self::ChDir => true,
             Self::Open2 { .. } | Self::ReadLink { .. } => false,
         }
     }
 }
 
-/// The path from the root, if it might be one of the tree's.
-fn absolute(
-    tree: &Tree,
-    thread: i32,
-    directory: i32,
-    path: PathBuf,
-) -> io::Result<Option<PathBuf>> {
-    if path.is_absolute() {
-        return Ok(Some(path));
-    }
-    if !tree.may_have(&path) {
-        return Ok(None);
-    }
-    let link = if directory == libc::AT_FDCWD {
+/// What relative paths of a call begin in.
+fn directory(thread: i32, descriptor: i32) -> io::Result<PathBuf> {
+    std::fs::read_link(if descriptor == libc::AT_FDCWD {
         format!("/proc/{thread}/cwd")
     } else {
-        format!("/proc/{thread}/fd/{directory}")
-    };
-    Ok(Some(std::fs::read_link(link)?.join(path)))
+        format!("/proc/{thread}/fd/{descriptor}")
+    })
 }
 
 /// A description of its own, with an offset of its own.

@@ -42,17 +42,18 @@ pub(super) enum PathCallKind {
     Access,
     FAccessAt,
     FAccessAt2,
+    ChDir,
 }
 
 use PathCallKind::{
-    Access, FAccessAt, FAccessAt2, LStat, NewFStatAt, Open, OpenAt, OpenAt2, ReadLink, ReadLinkAt,
-    Stat, Statx,
+    Access, ChDir, FAccessAt, FAccessAt2, LStat, NewFStatAt, Open, OpenAt, OpenAt2, ReadLink,
+    ReadLinkAt, Stat, Statx,
 };
 
 impl PathCallKind {
     /// Whether the first argument is the directory that a path begins in.
     pub(super) fn takes_directory(self) -> bool {
-        !matches!(self, Open | Stat | LStat | ReadLink | Access)
+        !matches!(self, Open | Stat | LStat | ReadLink | Access | ChDir)
     }
 
     /// The position of the flags by which a call is about the descriptor itself (`AT_EMPTY_PATH`), which is what C libraries make of
@@ -94,6 +95,7 @@ const ABIS: &[Abi] = &[
             (4, Stat),
             (6, LStat),
             (21, Access),
+            (80, ChDir),
             (89, ReadLink),
             (257, OpenAt),
             (262, NewFStatAt),
@@ -111,6 +113,7 @@ const ABIS: &[Abi] = &[
         socketcall: Some(I386_SOCKETCALL.cast_unsigned()),
         paths: &[
             (5, Open),
+            (12, ChDir),
             (33, Access),
             (85, ReadLink),
             (295, OpenAt),
@@ -132,6 +135,7 @@ const ABIS: &[Abi] = &[
         socketcall: None,
         paths: &[
             (48, FAccessAt),
+            (49, ChDir),
             (56, OpenAt),
             (78, ReadLinkAt),
             (79, NewFStatAt),
@@ -147,6 +151,7 @@ const ABIS: &[Abi] = &[
         socketcall: None,
         paths: &[
             (5, Open),
+            (12, ChDir),
             (33, Access),
             (85, ReadLink),
             (322, OpenAt),
