@@ -43,6 +43,11 @@ fn main() {
             &[Sandbox],
             hidden_kubeconfig,
         ),
+        trial(
+            "the_developers_kubeconfig_is_not_entered_without_namespaces",
+            &[Sandbox, OrdinaryUser],
+            not_entered,
+        ),
         trial("manifests_are_loaded_first", &[Sandbox], manifests),
         trial("a_role_reaches_its_namespace_only", &[Sandbox], role),
         trial(
@@ -184,6 +189,24 @@ fn hidden_kubeconfig() -> Result<(), Failed> {
     equal(
         std::fs::read_to_string(home.path().join(".kube/config"))?.as_str(),
         "secret",
+    )
+}
+
+/// By a relative path from within, or from where the run began.
+fn not_entered() -> Result<(), Failed> {
+    let home = tempfile::tempdir()?;
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(home.path(), permissions)?;
+    let folder = home.path().join(".kube");
+    std::fs::create_dir(&folder)?;
+    std::fs::write(folder.join("config"), "secret")?;
+    let script = "cat config; cd $HOME/.kube && cat config; cd $HOME && cat .kube/config; cat /proc/self/environ >/dev/null";
+    let mut command = inpod_command(&["run", "-q", "--", "sh", "-c", script]);
+    command.env("HOME", home.path()).current_dir(&folder);
+    let inside = output(&mut MACHINES[0].command(REFUSE, &command))?;
+    equal(
+        (inside.status.code(), inside.stdout.as_str()),
+        (Some(0), ""),
     )
 }
 

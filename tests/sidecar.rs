@@ -48,10 +48,13 @@ fn main() {
             &[Sandbox, Program("kubectl"), Program("curl")],
             own,
         ),
+        trial("a_sidecar_that_ends_early_is_told_of", &[Sandbox], || {
+            early_end(|command| command)
+        }),
         trial(
-            "a_sidecar_that_ends_early_is_told_of",
-            &[Sandbox],
-            early_end,
+            "a_sidecar_that_ends_early_leaves_the_command_alone_without_namespaces",
+            &[Sandbox, OrdinaryUser],
+            || early_end(|command| MACHINES[0].command(REFUSE, &command)),
         ),
         trial("without_a_token_there_is_nothing", &[Sandbox], nothing),
     ]);
@@ -187,9 +190,9 @@ curl -s http://localhost:8001/api/v1/pods | grep -c PodList
     eventually(left).ok_or_else(|| "the sidecar stayed".into())
 }
 
-fn early_end() -> Result<(), Failed> {
+fn early_end(there: impl Fn(Command) -> Command) -> Result<(), Failed> {
     let script = "until grep -q ended /dev/stdin; do :; done";
-    let mut child = run(&["-q", "--sidecar=exec false"], script)
+    let mut child = there(run(&["-q", "--sidecar=exec false"], script))
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;

@@ -22,6 +22,7 @@ impl Way {
             Self::Listener => &[
                 "the service account's files can be read, but their folder can be neither listed nor entered",
                 "setuid programs (sudo, ping) lose their privilege",
+                "your own kubeconfig is out of sight by its path, not through links, /proc or io_uring",
                 "32-bit programs that ask with stat64 do not see the files",
                 "other programs of this user are in sight",
                 "an `inpod run` inside finds no way to show its files",
@@ -29,7 +30,8 @@ impl Way {
             Self::RealFiles => &[
                 "the service account's files are on the machine itself, for every program of this user to see, until this ends",
                 "a second such run finds their place taken",
-                "your own kubeconfig (~/.kube/config) is in sight",
+                "nothing is hidden: your own kubeconfig (~/.kube/config) is in sight, and with --sidecar or --no-token what is at the files' path",
+                "of the cluster's names only the API server's are known",
                 "other programs of this user are in sight",
             ],
         }

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -278,6 +278,11 @@ impl Front {
             let listener = TcpListener::bind(address).map_err(|error| {
                 Failure::from(error).while_(format!("the sidecar's address {address}"))
             })?;
+            if !is_reached(&listener, address)? {
+                return Err(Failure::new(
+                    "localhost:8001 is the sidecar of the run around this one; start this one without --sidecar, or outside of it",
+                ));
+            }
             let _ = self.open.set(listener);
         }
         Ok(())
@@ -291,4 +296,13 @@ impl Front {
         let listener = gate.listener()?;
         Ok(Listener::guarded(listener, move |peer| gate.admits(peer))?)
     }
+}
+
+/// Whether who connects to the address comes to this listener, and is not led elsewhere.
+fn is_reached(listener: &TcpListener, address: SocketAddr) -> Result<bool, Failure> {
+    let connected = TcpStream::connect(address)?;
+    listener.set_nonblocking(true)?;
+    // A connect to loopback is in the queue before it has succeeded.
+    let came = listener.accept();
+    Ok(came.is_ok_and(|(_, peer)| connected.local_addr().is_ok_and(|own| own == peer)))
 }

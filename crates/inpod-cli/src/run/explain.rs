@@ -18,6 +18,7 @@ pub(super) fn explain() -> Result<ExitCode, Failure> {
         view.volumes
             .insert(view::MOUNT_PATH.into(), BTreeMap::new());
         view.hosts = vec![(service.ip(), vec!["kubernetes.default.svc".into()])];
+        view.services = vec![view::api_server(service.ip())];
         if reach.address().is_none() {
             view.redirects = vec![view::nowhere(service)];
         }

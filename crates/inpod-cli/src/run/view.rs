@@ -26,6 +26,16 @@ pub(super) fn nowhere(from: SocketAddr) -> Redirect {
     Redirect::new(from, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
 }
 
+/// The API server's Service, as DNS knows it.
+pub(super) fn api_server(address: IpAddr) -> inpod_sandbox::Service {
+    inpod_sandbox::Service {
+        namespace: "default".into(),
+        name: "kubernetes".into(),
+        addresses: vec![address],
+        ports: Vec::new(),
+    }
+}
+
 /// The names of the API server's Service that a Pod can resolve.
 const NAMES: [&str; 4] = [
     "kubernetes.default.svc.cluster.local",

@@ -51,7 +51,8 @@ pub fn enter_if_asked() {
 /// Starts a process that sees the view.
 ///
 /// It keeps the caller's user, groups, working directory, terminal, process group, signal dispositions and inherited descriptors.
-/// The calling program becomes a child subreaper.
+/// The calling program becomes a child subreaper. Where there are no namespaces ([`Sandbox::way`]), children that it starts after this
+/// one and that are no sandboxes are killed when the sandbox ends: they cannot be told from what the process left.
 ///
 /// # Errors
 /// [`Error::NotFound`] and [`Error::NotExecutable`] for the program, [`Error::Refused`] where this machine lets no way of showing
@@ -134,7 +135,11 @@ fn prepare(way: Way, view: &View, command: &Command) -> Result<Prepared, Error> 
         );
         return Err(refusal(vec![Attempt { way, what, source }]));
     }
-    let names = Names::serve(view);
+    let names = if way == Way::RealFiles {
+        None // it shows no other name server
+    } else {
+        Names::serve(view)
+    };
     let etc = Etc::of(view, names.as_ref().map(Names::resolver));
     let tree = match way {
         Way::Listener => Some(tree(view, &etc)?),

@@ -50,14 +50,11 @@ impl Names {
                 return None;
             }
         };
-        // Without leading it is found by the port that resolvers ask, or led to by the sandbox around this one.
-        let port = forwarder.endpoints(resolver)?.udp.port();
-        let resolver = if port == PORT || !view.redirects.is_empty() {
-            resolver
-        } else {
-            let loopback = forwarder.endpoints(Ipv4Addr::LOCALHOST.into())?;
-            supervisor::probe().ok()?;
-            supervisor::nested_address(loopback.udp.port()).ip()
+        let Some(resolver) = found_at(&forwarder, resolver, !view.redirects.is_empty()) else {
+            tracing::warn!(
+                "the names of the cluster's Services are not answered: port {PORT} of {resolver} cannot be listened on"
+            );
+            return None;
         };
         Some(Self {
             forwarder,
@@ -82,6 +79,16 @@ impl Names {
             })
             .collect()
     }
+}
+
+/// The address at which resolvers find it: by the port that they ask, or led there by this sandbox or the one around it.
+fn found_at(forwarder: &Forwarder, own: IpAddr, led: bool) -> Option<IpAddr> {
+    if led || forwarder.endpoints(own)?.udp.port() == PORT {
+        return Some(own);
+    }
+    let loopback = forwarder.endpoints(Ipv4Addr::LOCALHOST.into())?;
+    supervisor::probe().ok()?;
+    Some(supervisor::nested_address(loopback.udp.port()).ip())
 }
 
 /// A loopback address for this process, which nobody else should have.
