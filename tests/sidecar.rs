@@ -151,7 +151,8 @@ fn listening(processes: impl Iterator<Item = u32>) -> Result<Vec<u16>, Failed> {
 
 fn ask(port: u16) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    // A name server waits for more than that.
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
     stream.write_all(b"GET /api HTTP/1.1\r\nHost: localhost:8001\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
