@@ -9,14 +9,14 @@ use inpod_tests::{
     MACHINES, as_ordinary_user, contains, equal, inpod_command, is_root, output, output_with_input,
     trial,
 };
-use libtest_mimic::Failed;
+use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 const REFUSE: &str = env!("CARGO_BIN_EXE_inpod-refuse");
 
 fn main() {
     let curl = &[Sandbox, Program("curl")];
-    inpod_tests::run(vec![
+    let mut trials = vec![
         trial("the_commands_own_status_is_ours", &[Sandbox], own_status),
         trial(
             "a_command_that_is_not_there_is_127_and_one_that_cannot_run_126",
@@ -106,6 +106,14 @@ fn main() {
             side_by_side,
         ),
         trial("each_mistake_gets_one_clear_message", &[Sandbox], mistakes),
+    ];
+    trials.extend(clusters());
+    inpod_tests::run(trials);
+}
+
+/// Of `inpod cluster`.
+fn clusters() -> Vec<Trial> {
+    vec![
         trial("a_cluster_says_how_to_use_it", &[], cluster),
         trial(
             "a_clusters_own_kubeconfig_is_memory_that_ends_with_it",
@@ -118,7 +126,7 @@ fn main() {
             &[],
             foreign_kubeconfig,
         ),
-    ]);
+    ]
 }
 
 fn own_status() -> Result<(), Failed> {
