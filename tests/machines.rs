@@ -6,7 +6,8 @@ use std::process::Command;
 
 use inpod_tests::Need::{File, OrdinaryUser, Program, Root, Sandbox};
 use inpod_tests::{
-    MACHINES, Machine, Need, contains, equal, file, inpod_command, output, repository, trial,
+    MACHINES, Machine, Need, contains, equal, file, inpod_command, javascript_example, output,
+    public_folder, repository, trial,
 };
 use libtest_mimic::{Failed, Trial};
 
@@ -137,16 +138,7 @@ fn python(machine: &Machine) -> Result<(), Failed> {
 }
 
 fn javascript(machine: &Machine) -> Result<(), Failed> {
-    // Modules are looked for beside the file that imports them.
-    let folder = public_folder()?;
-    let example = repository().join("examples/1-official-clients/javascript");
-    for name in ["main.js", "package.json"] {
-        std::fs::copy(example.join(name), folder.path().join(name))?;
-    }
-    std::os::unix::fs::symlink(
-        file(NODE_MODULES).unwrap_or_default(),
-        folder.path().join("node_modules"),
-    )?;
+    let folder = javascript_example(&file(NODE_MODULES).unwrap_or_default())?;
     let mut command = on(machine, "node".as_ref());
     command.arg(folder.path().join("main.js"));
     lists_itself(&output(&mut command)?.success()?)
@@ -265,13 +257,6 @@ fn limits() -> Result<(), Failed> {
         &said,
         "\n- the service account's files can be read, but their folder",
     )
-}
-
-fn public_folder() -> Result<tempfile::TempDir, Failed> {
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    Ok(tempfile::Builder::new()
-        .permissions(permissions)
-        .tempdir()?)
 }
 
 /// The one Pod there is, and the 404 that was caught.

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::process::Command;
 
 use inpod_tests::Need::{OrdinaryUser, Program, Root, Sandbox};
-use inpod_tests::{MACHINES, Need, as_ordinary_user, equal, inpod_command, output, trial};
+use inpod_tests::{
+    MACHINES, Need, as_ordinary_user, equal, inpod_command, output, public_folder, trial,
+};
 use libtest_mimic::{Failed, Trial};
 
 const REFUSE: &str = env!("CARGO_BIN_EXE_inpod-refuse");
@@ -188,11 +190,4 @@ fn own_lines() -> Result<(), Failed> {
         resolv_conf.ends_with(machine("/etc/resolv.conf").as_str()),
         true,
     )
-}
-
-fn public_folder() -> Result<tempfile::TempDir, Failed> {
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    Ok(tempfile::Builder::new()
-        .permissions(permissions)
-        .tempdir()?)
 }

@@ -6,7 +6,9 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 use inpod_tests::Need::{File, Program, Sandbox};
-use inpod_tests::{contains, equal, file, inpod_command, output, repository, trial};
+use inpod_tests::{
+    contains, equal, file, inpod_command, javascript_example, output, repository, trial,
+};
 use libtest_mimic::Failed;
 
 const GO: &str = "INPOD_TEST_GO_EXAMPLE";
@@ -94,16 +96,7 @@ fn python() -> Result<(), Failed> {
 }
 
 fn javascript() -> Result<(), Failed> {
-    // Modules are looked for beside the file that imports them.
-    let folder = tempfile::tempdir()?;
-    let example = repository().join("examples/1-official-clients/javascript");
-    for name in ["main.js", "package.json"] {
-        std::fs::copy(example.join(name), folder.path().join(name))?;
-    }
-    std::os::unix::fs::symlink(
-        file(NODE_MODULES).unwrap_or_default(),
-        folder.path().join("node_modules"),
-    )?;
+    let folder = javascript_example(&file(NODE_MODULES).unwrap_or_default())?;
     let mut command = viewer("node".as_ref());
     command.arg(folder.path().join("main.js"));
     lists_itself(&output(&mut command)?.success()?)

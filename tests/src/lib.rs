@@ -361,3 +361,28 @@ impl Machine {
         copy_of(command, there)
     }
 }
+
+/// A folder that every user can reach, until it is dropped.
+///
+/// # Errors
+/// Where it cannot be made.
+pub fn public_folder() -> Result<tempfile::TempDir, Failed> {
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    Ok(tempfile::Builder::new()
+        .permissions(permissions)
+        .tempdir()?)
+}
+
+/// A folder with the JavaScript example, `main.js`, beside the modules that it imports, which are looked for there.
+///
+/// # Errors
+/// Where it cannot be made.
+pub fn javascript_example(node_modules: &Path) -> Result<tempfile::TempDir, Failed> {
+    let folder = public_folder()?;
+    let example = repository().join("examples/1-official-clients/javascript");
+    for name in ["main.js", "package.json"] {
+        std::fs::copy(example.join(name), folder.path().join(name))?;
+    }
+    std::os::unix::fs::symlink(node_modules, folder.path().join("node_modules"))?;
+    Ok(folder)
+}

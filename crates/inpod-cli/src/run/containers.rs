@@ -27,7 +27,7 @@ const LOCALHOST: [SocketAddr; 2] = [
     SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::LOCALHOST), SIDECAR_PORT),
 ];
 
-/// As long as a kubelet gives a sidecar whose Pod has 2 s to end; ours has nothing to lose.
+/// The least that a kubelet gives a container to end (`minimumGracePeriodInSeconds`).
 const SIDECAR_GRACE: Duration = Duration::from_secs(2);
 
 /// Of a sidecar that is a program.
