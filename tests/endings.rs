@@ -287,6 +287,8 @@ struct Terminal {
     master: std::fs::File,
     child: Child,
     seen: String,
+    /// Up to where what was seen has been asked for.
+    asked: usize,
 }
 
 impl Terminal {
@@ -318,6 +320,7 @@ impl Terminal {
             master: master.into(),
             child,
             seen: String::new(),
+            asked: 0,
         })
     }
 
@@ -325,15 +328,17 @@ impl Terminal {
         Ok(self.master.write_all(text.as_bytes())?)
     }
 
-    /// Waits until the terminal shows `text`, and forgets all up to its end.
+    /// Waits until the terminal shows `text` after what was asked for before.
     fn shows(&mut self, text: &str) -> Result<(), Failed> {
         let found = eventually(|| {
             self.read();
-            self.seen.find(text)
+            self.seen[self.asked..].find(text)
         });
-        let at = found
-            .ok_or_else(|| format!("the terminal never showed {text:?} but {:?}", self.seen))?;
-        self.seen.drain(..at + text.len());
+        let at = found.ok_or_else(|| {
+            let (before, after) = self.seen.split_at(self.asked);
+            format!("the terminal never showed {text:?} but {after:?}, after {before:?}")
+        })?;
+        self.asked += at + text.len();
         Ok(())
     }
 
@@ -356,7 +361,7 @@ impl Terminal {
             return Err(format!("it does not end; the terminal shows {:?}", self.seen).into());
         };
         self.read();
-        Ok((status.code(), self.seen))
+        Ok((status.code(), self.seen.split_off(self.asked)))
     }
 }
 

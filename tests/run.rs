@@ -12,6 +12,7 @@ use inpod_tests::{
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
+const SIGCHLD: i32 = nix::sys::signal::Signal::SIGCHLD as i32;
 const REFUSE: &str = env!("CARGO_BIN_EXE_inpod-refuse");
 
 fn main() {
@@ -27,6 +28,11 @@ fn main() {
             "we_die_of_the_signal_the_command_died_of",
             &[Sandbox],
             signal_death,
+        ),
+        trial(
+            "ended_helpers_are_kept_where_the_caller_ignores_children",
+            &[Sandbox],
+            ignored_children,
         ),
         trial(
             "standard_input_reaches_the_command_from_a_pipe",
@@ -162,6 +168,32 @@ fn signal_death() -> Result<(), Failed> {
         equal(ended.status.signal(), Some(signal as i32))?;
     }
     Ok(())
+}
+
+/// As by a daemon of Perl or of C. What the kernel reaps itself cannot be waited for, and its number is soon another's.
+fn ignored_children() -> Result<(), Failed> {
+    let run = inpod_command(&["run", "--", "cat"]);
+    let mut command = std::process::Command::new("env");
+    command.arg("--ignore-signal=CHLD").arg(run.get_program());
+    let mut child = command
+        .args(run.get_args())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let (mut stdin, mut stdout) = (
+        child.stdin.take().ok_or("a pipe was asked for")?,
+        child.stdout.take().ok_or("a pipe was asked for")?,
+    );
+    stdin.write_all(b"x")?;
+    stdout.read_exact(&mut [0])?;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:\t"));
+    let ignored = u64::from_str_radix(ignored.ok_or("a mask in /proc")?, 16)?;
+    drop(stdin);
+    equal(child.wait()?.code(), Some(0))?;
+    equal(ignored & 1 << (SIGCHLD - 1), 0)
 }
 
 fn piped_input() -> Result<(), Failed> {

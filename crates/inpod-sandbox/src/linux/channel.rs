@@ -6,6 +6,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
@@ -119,7 +120,7 @@ impl Channel {
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors))
         {
-            return Err(io::Error::from(rustix::io::Errno::TOOBIG));
+            return Err(io::Error::from(Errno::TOOBIG));
         }
         rustix::io::retry_on_intr(|| {
             sendmsg(
@@ -149,18 +150,19 @@ impl Channel {
         let mut bytes = [0; MAX_LENGTH];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let received = rustix::io::retry_on_intr(|| {
-            recvmsg(
+        let length = loop {
+            let received = recvmsg(
                 &self.0,
                 &mut [IoSliceMut::new(&mut bytes)],
                 &mut ancillary,
                 flags | RecvFlags::CMSG_CLOEXEC,
-            )
-        });
-        let length = match received {
-            Ok(received) => received.bytes,
-            Err(rustix::io::Errno::CONNRESET) => 0,
-            Err(error) => return Err(error.into()),
+            );
+            match received {
+                Ok(received) => break received.bytes,
+                // The other side ended without reading all of ours. That is told once and first; what it sent lies behind.
+                Err(Errno::INTR | Errno::CONNRESET) => {}
+                Err(error) => return Err(error.into()),
+            }
         };
         let descriptors = ancillary
             .drain()
@@ -263,6 +265,19 @@ mod tests {
         );
         assert_eq!(there.receive().unwrap().unwrap().0, Message::Exited(256));
         assert!(there.receive().unwrap().is_none());
+    }
+
+    #[test]
+    fn what_was_sent_last_arrives_whatever_the_sender_left_unread() {
+        let (here, there) = Channel::pair().unwrap();
+        there.send(&Message::Signal(18), &[]).unwrap();
+        here.send(&Message::Exited(256), &[]).unwrap();
+        drop(here);
+        assert_eq!(
+            there.try_receive().unwrap().unwrap().0,
+            Message::Exited(256)
+        );
+        assert!(there.try_receive().unwrap().is_none());
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub fn enter_if_asked() {
 /// Starts a process that sees the view.
 ///
 /// It keeps the caller's user, groups, working directory, terminal, process group, signal dispositions and inherited descriptors.
-/// The calling program becomes a child subreaper. Where there are no namespaces ([`Sandbox::way`]), children that it starts after this
+/// The calling program becomes a child subreaper, and ignores SIGCHLD no more. Where there are no namespaces ([`Sandbox::way`]), children that it starts after this
 /// one and that are no sandboxes are killed when the sandbox ends: they cannot be told from what the process left.
 ///
 /// # Errors

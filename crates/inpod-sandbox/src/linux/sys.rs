@@ -1,5 +1,5 @@
-//! What neither std, nix nor rustix wraps: seccomp's listener, taking over an inherited descriptor, and masks with real-time
-//! signals. The only `unsafe` of the workspace.
+//! What neither std, nix nor rustix wraps: seccomp's listener, taking over an inherited descriptor, masks with real-time signals, and
+//! signal actions without a handler of ours. The only `unsafe` of the workspace.
 #![expect(unsafe_code, reason = "system calls without a safe wrapper")]
 
 use std::io;
@@ -199,6 +199,24 @@ pub(super) fn wake_together(listener: BorrowedFd<'_>) {
             SYNC_WAKE_UP,
         );
     }
+}
+
+/// Has the kernel keep ended children until they are waited for, whatever this process inherited: where SIGCHLD is ignored, they go
+/// by themselves, and their numbers with them.
+pub(super) fn keep_ended_children() {
+    // SAFETY: all zeroes are the default action without flags.
+    let mut current: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: with a null pointer it only reads, into a structure of ours.
+    unsafe { libc::sigaction(libc::SIGCHLD, std::ptr::null(), &raw mut current) };
+    if current.sa_sigaction != libc::SIG_IGN && current.sa_flags & libc::SA_NOCLDWAIT == 0 {
+        return;
+    }
+    if current.sa_sigaction == libc::SIG_IGN {
+        current.sa_sigaction = libc::SIG_DFL;
+    }
+    current.sa_flags &= !libc::SA_NOCLDWAIT;
+    // SAFETY: it names no handler that was not there before.
+    unsafe { libc::sigaction(libc::SIGCHLD, &raw const current, std::ptr::null_mut()) };
 }
 
 /// The signals of a set: nix names the standard ones alone.

@@ -37,6 +37,7 @@ use super::channel::{Channel, Failure, Message, Stage};
 use super::etc::Etc;
 use super::orphans::Orphans;
 use super::supervisor::Wanted;
+use super::sys;
 use crate::{Attempt, Command, Error, View, Way};
 
 /// Helpers that have everything in place, ready to start the program.
@@ -88,6 +89,7 @@ fn guardians() -> MutexGuard<'static, Vec<Pid>> {
 pub(super) fn make(way: Way, view: &View, etc: Etc, command: &Command) -> Result<Helpers, Error> {
     // Init is ours to reap should setup be killed: a container's first process may never do it.
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+    sys::keep_ended_children();
     let (channel, theirs) = Channel::pair().map_err(not_started)?;
     let environment = start::environment(environment(view)).map_err(not_started)?;
     let mut plan = Plan::new(way, view, etc, command);
