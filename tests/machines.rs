@@ -81,6 +81,13 @@ fn main() {
             limits,
         ),
     ]);
+    if cfg!(target_arch = "x86_64") {
+        trials.push(trial(
+            "a_program_of_another_abi_is_led_and_reads_its_token",
+            &[Sandbox, OrdinaryUser, Program("as"), Program("ld")],
+            foreign,
+        ));
+    }
     inpod_tests::run(trials);
 }
 
@@ -217,6 +224,38 @@ fn refused() -> Result<(), Failed> {
         "inpod cluster --kubeconfig",
     ] {
         contains(&ended.stderr, part)?;
+    }
+    Ok(())
+}
+
+fn foreign() -> Result<(), Failed> {
+    let folder = public_folder()?;
+    let (object, program) = (
+        folder.path().join("foreign.o"),
+        folder.path().join("foreign"),
+    );
+    let source = repository().join("tests/foreign.s");
+    output(
+        Command::new("as")
+            .arg("--32")
+            .arg(source)
+            .arg("-o")
+            .arg(&object),
+    )?
+    .success()?;
+    output(
+        Command::new("ld")
+            .args(["-m", "elf_i386", "-o"])
+            .args([&program, &object]),
+    )?
+    .success()?;
+    let mut command = inpod_command(&["run", "-q", "--"]);
+    command.arg(&program).current_dir("/");
+    // Not the machines with a filter: theirs kills what is of another ABI.
+    let listener = MACHINES[2].command(REFUSE, &command);
+    for mut there in [inpod_tests::as_ordinary_user(&command), listener] {
+        let token = output(&mut there)?.success()?;
+        equal(token.split('.').count(), 3)?;
     }
     Ok(())
 }
