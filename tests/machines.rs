@@ -19,6 +19,20 @@ const NODE_MODULES: &str = "INPOD_TEST_NODE_MODULES";
 /// One at a time: of runs whose files are on the machine itself there is one.
 static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
+/// Where what is refused kills, each way is given up with the helper that tried it.
+const KILLING: [Machine; 2] = [
+    Machine {
+        name: "where_what_is_refused_kills",
+        refuses: "by-killing,user-namespaces,mounts",
+        ordinary: true,
+    },
+    Machine {
+        name: "where_what_is_refused_kills_as_root",
+        refuses: "by-killing,mounts,sockets",
+        ordinary: false,
+    },
+];
+
 type Test = fn(&Machine) -> Result<(), Failed>;
 
 fn main() {
@@ -50,7 +64,7 @@ fn main() {
         ("nothing_stays", &[], nothing_stays),
     ];
     let mut trials: Vec<Trial> = Vec::new();
-    for machine in &MACHINES {
+    for machine in MACHINES.iter().chain(&KILLING) {
         let who = if machine.ordinary { OrdinaryUser } else { Root };
         for (name, needs, test) in programs {
             let needs: Vec<Need> = needs.iter().copied().chain([Sandbox, who]).collect();

@@ -35,6 +35,8 @@ pub enum Refusal {
     Administration,
     /// User namespaces, by `user.max_user_namespaces=0`: set in a user namespace of its own, so that nobody else sees it.
     NamespacesLeft,
+    /// Nothing by itself: calls that a filter would refuse kill instead, as in a systemd unit with `SystemCallFilter=`.
+    ByKilling,
 }
 
 impl FromStr for Refusal {
@@ -48,6 +50,7 @@ impl FromStr for Refusal {
             "listeners" => Self::Listeners,
             "administration" => Self::Administration,
             "namespaces-left" => Self::NamespacesLeft,
+            "by-killing" => Self::ByKilling,
             _ => return Err(io::Error::other(format!("unknown: {name}"))),
         })
     }
@@ -66,22 +69,28 @@ pub fn refuse(refusals: &[Refusal]) -> io::Result<()> {
             _ => {}
         }
     }
+    let eperm = if refusals.contains(&Refusal::ByKilling) {
+        SeccompAction::KillProcess
+    } else {
+        SeccompAction::Errno(libc::EPERM.cast_unsigned())
+    };
     for refusal in refusals {
         match refusal {
             Refusal::UserNamespaces => {
                 let user = flagged(0, libc::CLONE_NEWUSER)?;
                 filter(
-                    libc::EPERM,
+                    eperm.clone(),
                     [
                         (libc::SYS_unshare, vec![user.clone()]),
                         (libc::SYS_clone, vec![user]),
                     ],
                 )?;
                 // Its flags are out of a filter's sight; C libraries fall back to `clone`.
-                filter(libc::ENOSYS, [(libc::SYS_clone3, vec![])])?;
+                let enosys = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
+                filter(enosys, [(libc::SYS_clone3, vec![])])?;
             }
             Refusal::Mounts => filter(
-                libc::EPERM,
+                eperm.clone(),
                 [
                     libc::SYS_mount,
                     libc::SYS_fsopen,
@@ -92,13 +101,13 @@ pub fn refuse(refusals: &[Refusal]) -> io::Result<()> {
                 ]
                 .map(|call| (call, vec![])),
             )?,
-            Refusal::Sockets => filter(libc::EPERM, [(libc::SYS_pidfd_getfd, vec![])])?,
+            Refusal::Sockets => filter(eperm.clone(), [(libc::SYS_pidfd_getfd, vec![])])?,
             Refusal::Listeners => {
                 let listener = i32::try_from(libc::SECCOMP_FILTER_FLAG_NEW_LISTENER);
                 let listener = flagged(1, listener.map_err(io::Error::other)?)?;
-                filter(libc::EPERM, [(libc::SYS_seccomp, vec![listener])])?;
+                filter(eperm.clone(), [(libc::SYS_seccomp, vec![listener])])?;
             }
-            Refusal::Administration | Refusal::NamespacesLeft => {}
+            Refusal::Administration | Refusal::NamespacesLeft | Refusal::ByKilling => {}
         }
     }
     Ok(())
@@ -116,14 +125,14 @@ fn flagged(argument: u8, flag: i32) -> io::Result<SeccompRule> {
 }
 
 fn filter(
-    errno: i32,
+    action: SeccompAction,
     calls: impl IntoIterator<Item = (libc::c_long, Vec<SeccompRule>)>,
 ) -> io::Result<()> {
     let rules: BTreeMap<i64, Vec<SeccompRule>> = calls.into_iter().collect();
     let filter = SeccompFilter::new(
         rules,
         SeccompAction::Allow,
-        SeccompAction::Errno(errno.cast_unsigned()),
+        action,
         std::env::consts::ARCH
             .try_into()
             .map_err(io::Error::other)?,

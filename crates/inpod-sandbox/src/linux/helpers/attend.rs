@@ -19,6 +19,7 @@ pub(super) fn listen(wanted: Wanted) -> Result<Option<OwnedFd>, Failure> {
     if wanted == Wanted::default() {
         return Ok(None);
     }
+    supervisor::rehearse(wanted);
     let listener = supervisor::listen(wanted);
     let what = "answer for a process by a seccomp listener";
     listener

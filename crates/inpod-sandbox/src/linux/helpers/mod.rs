@@ -26,7 +26,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::retry_on_intr;
-use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid};
 
 use plan::Plan;
 use real::RealFiles;
@@ -77,6 +77,9 @@ struct Leavings {
     owned: bool,
     cleared: AtomicBool,
 }
+
+/// What setup exits with when a policy killed init, as a shell would.
+const KILLED_BY_POLICY: i32 = 128 + nix::libc::SIGSYS;
 
 /// Guardians that live, which are not to be taken for what another one left.
 static GUARDIANS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
@@ -148,7 +151,7 @@ impl Namespaces {
                 Some((Message::Failed(failure), _)) => {
                     return Err(error(failure, Way::Namespaces, command));
                 }
-                None if ended => return Err(Error::Killed),
+                None if ended => return Err(self.setup.early(Way::Namespaces)),
                 _ => {}
             }
             match (init, ready) {
@@ -182,7 +185,7 @@ impl Guarded {
         let mut descriptors = match self.channel.receive().map_err(not_started)? {
             Some((Message::Ready, descriptors)) => descriptors,
             Some((Message::Failed(failure), _)) => return Err(error(failure, way, command)),
-            _ => return Err(Error::Killed),
+            _ => return Err(self.leavings.guardian.early(way)),
         };
         self.leavings.owned = true;
         Ok(Helpers {
@@ -219,16 +222,20 @@ impl Helpers {
         match self.channel.receive().map_err(failed)? {
             Some((Message::Started, _)) => Ok(()),
             Some((Message::Failed(failure), _)) => Err(error(failure, way, command)),
-            _ => Err(Error::Killed),
+            _ => Err(self.outermost().early(way)),
+        }
+    }
+
+    fn outermost(&self) -> &Ended {
+        match &self.outer {
+            Outer::Setup(setup) => setup,
+            Outer::Guardian(leavings) => &leavings.guardian,
         }
     }
 
     /// The pidfd of the outermost: it never ends before the inner one, unless by force.
     pub(super) fn outer(&self) -> BorrowedFd<'_> {
-        match &self.outer {
-            Outer::Setup(setup) => setup.0.as_fd(),
-            Outer::Guardian(leavings) => leavings.guardian.0.as_fd(),
-        }
+        self.outermost().0.as_fd()
     }
 
     /// Once the inner one has ended: leaves nothing behind.
@@ -260,9 +267,34 @@ impl Ended {
 
     /// Whether it came to its end by itself, and was waited for now.
     fn wait(&self) -> bool {
-        // Fails if that was done before.
-        let ended = retry_on_intr(|| waitid(WaitId::PidFd(self.0.as_fd()), WaitIdOptions::EXITED));
-        matches!(ended, Ok(Some(status)) if status.exited())
+        self.status().is_some_and(|status| status.exited())
+    }
+
+    /// Why it has ended before anything was started.
+    fn early(&self, way: Way) -> Error {
+        let Some(status) = self.status() else {
+            return Error::Killed;
+        };
+        let by_policy = status.terminating_signal() == Some(nix::libc::SIGSYS)
+            || status.exit_status() == Some(KILLED_BY_POLICY);
+        if !by_policy {
+            return Error::Killed;
+        }
+        let source = io::Error::other("a seccomp policy killed who tried (SIGSYS)");
+        Error::Refused {
+            attempts: vec![Attempt {
+                way,
+                what: "make it".into(),
+                source,
+            }],
+            remedy: String::new(),
+        }
+    }
+
+    /// Once: it is none of ours after that.
+    fn status(&self) -> Option<WaitIdStatus> {
+        let waited = || waitid(WaitId::PidFd(self.0.as_fd()), WaitIdOptions::EXITED);
+        retry_on_intr(waited).ok().flatten()
     }
 }
 

@@ -60,9 +60,9 @@ pub(in crate::linux) fn remedy(machine: &Machine, busy: bool) -> String {
     }
     if machine.filtered {
         causes.push(
-            "a seccomp filter is on this process, in a container most likely its profile; start the container with \
-             `--cap-add SYS_ADMIN --cap-add SYS_PTRACE --security-opt apparmor=unconfined`, or with a profile that allows unshare, \
-             mount, seccomp and pidfd_getfd",
+            "a seccomp filter is on this process, in a container most likely its profile, in a systemd unit its SystemCallFilter=; start \
+             the container with `--cap-add SYS_ADMIN --cap-add SYS_PTRACE --security-opt apparmor=unconfined`, or with a profile that \
+             allows unshare, mount, seccomp and pidfd_getfd, as the unit's filter should",
         );
     }
     if causes.is_empty() {

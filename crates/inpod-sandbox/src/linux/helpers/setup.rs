@@ -12,16 +12,17 @@ use rustix::thread::{
     set_capabilities,
 };
 
+use super::KILLED_BY_POLICY;
 use super::plan::Plan;
 use super::start::{self, Role};
 use crate::linux::channel::{Channel, Failure, Message, Stage};
 
 pub(super) fn main(channel: &Channel, mut plan: Plan) -> ! {
     let code = match unshare(&mut plan).and_then(|()| start_init(channel, &plan)) {
-        Ok(init) => {
-            wait(channel, init);
-            0
-        }
+        Ok(init) => match wait(channel, init) {
+            Some(nix::libc::SIGSYS) => KILLED_BY_POLICY,
+            _ => 0,
+        },
         Err(failure) => {
             let _ = channel.send(&Message::Failed(failure), &[]);
             1
@@ -86,8 +87,8 @@ fn start_init(channel: &Channel, plan: &Plan) -> Result<Pid, Failure> {
 }
 
 /// Waits until init, and with it everything in its PID namespace, is gone. Kills it when the program that runs the sandbox is, in case
-/// init cannot see that itself because somebody stopped it.
-fn wait(channel: &Channel, init: Pid) {
+/// init cannot see that itself because somebody stopped it. Answers with the signal that init died of.
+fn wait(channel: &Channel, init: Pid) -> Option<i32> {
     if let Ok(pidfd) = pidfd_open(init, PidfdFlags::empty()) {
         let told = channel.send(&Message::Init, &[pidfd.as_fd()]);
         // No events asked for: the other side's end is always told.
@@ -100,5 +101,6 @@ fn wait(channel: &Channel, init: Pid) {
             let _ = pidfd_send_signal(&pidfd, Signal::KILL);
         }
     }
-    let _ = rustix::io::retry_on_intr(|| waitpid(Some(init), WaitOptions::empty()));
+    let ended = rustix::io::retry_on_intr(|| waitpid(Some(init), WaitOptions::empty()));
+    ended.ok().flatten()?.1.terminating_signal()
 }

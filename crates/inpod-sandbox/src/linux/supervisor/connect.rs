@@ -6,7 +6,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -64,6 +64,12 @@ pub(crate) fn probe() -> Result<(), Errno> {
         Err(error) => Err(error),
         Ok(()) => Err(Errno::NETUNREACH),
     }
+}
+
+/// Makes the calls by which a supervisor takes a socket, on a descriptor of the caller's own.
+pub(super) fn rehearse(here: Pid) -> Result<(), Errno> {
+    let process = pidfd_open(here, PidfdFlags::empty())?;
+    pidfd_getfd(&process, process.as_raw_fd(), PidfdGetfdFlags::empty()).map(drop)
 }
 
 /// What a `connect` is.

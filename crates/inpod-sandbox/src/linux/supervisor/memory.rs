@@ -63,6 +63,17 @@ pub(super) fn write(thread: i32, pointer: u64, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes the calls of this module on the caller's own memory.
+pub(super) fn rehearse(here: rustix::process::Pid, writing: bool) -> io::Result<()> {
+    let mut byte = [0];
+    let (here, pointer) = (here.as_raw_nonzero().get(), byte.as_mut_ptr().addr() as u64);
+    let read = read(here, pointer, byte.len())?;
+    if writing {
+        write(here, pointer, &read)?;
+    }
+    Ok(())
+}
+
 fn address(pointer: u64) -> io::Result<usize> {
     Ok(usize::try_from(pointer).map_err(|_| Errno::FAULT)?)
 }

@@ -30,6 +30,16 @@ pub(super) fn listen(wanted: Wanted) -> io::Result<OwnedFd> {
     sys::install_filter(&program)
 }
 
+/// Makes the calls of a supervisor once, on this process itself: where a policy kills for one of them, it is to kill a helper and not
+/// the program that runs the sandbox. What they come to is found out by the true ones.
+pub(super) fn rehearse(wanted: Wanted) {
+    let here = rustix::process::getpid();
+    let _ = memory::rehearse(here, wanted.paths);
+    if wanted.connects {
+        let _ = connect::rehearse(here);
+    }
+}
+
 /// Answers for the listener on a thread of its own, until no process is left under the filter.
 pub(super) fn supervise(
     listener: OwnedFd,
