@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -57,6 +58,11 @@ fn main() {
             || early_end(|command| MACHINES[0].command(REFUSE, &command)),
         ),
         trial("without_a_token_there_is_nothing", &[Sandbox], nothing),
+        trial(
+            "a_sidecar_whose_files_cannot_be_hidden_is_refused",
+            &[Sandbox, Root],
+            in_sight,
+        ),
     ]);
 }
 
@@ -224,4 +230,22 @@ inpod api /api 2>/dev/null || echo no way in";
         output(&mut command)?.stdout.as_str(),
         "no token\n10.96.0.1\nno way in\n",
     )
+}
+
+/// With files on the machine itself, what the sidecar has CMD would have too.
+fn in_sight() -> Result<(), Failed> {
+    const FOLDER: &str = "/var/run/secrets/kubernetes.io";
+    let files_are_there = || Path::new(FOLDER).exists();
+    equal(files_are_there(), false)?;
+    let mut command = run(&["--sidecar=sleep 1000.0625"], "echo CMD runs");
+    let ended = output(&mut MACHINES[4].command(REFUSE, &command))?;
+    equal((ended.status.code(), ended.stdout.as_str()), (Some(1), ""))?;
+    contains(
+        &ended.stderr,
+        "files on the machine itself: could not hide /var/run/secrets/kubernetes.io/serviceaccount",
+    )?;
+    equal(files_are_there(), false)?;
+    command = run(&["-q", "--no-token"], "echo CMD runs");
+    let said = output(&mut MACHINES[4].command(REFUSE, &command))?.success()?;
+    equal(said.as_str(), "CMD runs\n")
 }

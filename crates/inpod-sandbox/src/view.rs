@@ -26,6 +26,14 @@ pub struct View {
     pub namespace: String,
     /// Directories that are empty and private for the process, where they exist.
     pub hidden: Vec<PathBuf>,
+    /// As [`hidden`](Self::hidden), but what cannot hide these is refused.
+    pub withheld: Vec<PathBuf>,
+}
+
+impl View {
+    pub(crate) fn out_of_sight(&self) -> impl Iterator<Item = &PathBuf> {
+        self.hidden.iter().chain(&self.withheld)
+    }
 }
 
 /// An address that leads elsewhere: a connection to `from` reaches `to`.

@@ -30,7 +30,7 @@ impl Way {
             Self::RealFiles => &[
                 "the service account's files are on the machine itself, for every program of this user to see, until this ends",
                 "a second such run finds their place taken",
-                "nothing is hidden: your own kubeconfig (~/.kube/config) is in sight, and with --sidecar or --no-token what is at the files' path",
+                "your own kubeconfig (~/.kube/config) is in sight, and a sidecar that is a program can have no files that CMD has not",
                 "of the cluster's names only the API server's are known",
                 "other programs of this user are in sight",
             ],

@@ -243,7 +243,7 @@ fn watch(sidecar: &Arc<Sandbox>) -> Result<(), Failure> {
 /// As with `automountServiceAccountToken: false`, even where the machine itself is a Pod.
 fn without_account(view: &mut View) {
     view.volumes.remove(MOUNT_PATH.as_ref() as &std::path::Path);
-    view.hidden.push(MOUNT_PATH.into());
+    view.withheld.push(MOUNT_PATH.into());
 }
 
 /// The proxy's side that CMD sees: its own localhost:8001 where connections can be led, else the machine's.

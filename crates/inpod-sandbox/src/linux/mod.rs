@@ -128,11 +128,10 @@ type Volumes = BTreeMap<PathBuf, Mounted>;
 
 /// Everything but the start of the program.
 fn prepare(way: Way, view: &View, command: &Command) -> Result<Prepared, Error> {
-    if way == Way::RealFiles && !view.redirects.is_empty() {
-        let (what, source) = (
-            "lead connections without a listener".into(),
-            Errno::OPNOTSUPP.into(),
-        );
+    if way == Way::RealFiles
+        && let Some(what) = beyond_real_files(view)
+    {
+        let source = Errno::OPNOTSUPP.into();
         return Err(refusal(vec![Attempt { way, what, source }]));
     }
     let names = if way == Way::RealFiles {
@@ -174,6 +173,16 @@ fn prepare(way: Way, view: &View, command: &Command) -> Result<Prepared, Error> 
     })
 }
 
+/// What the view asks for and files on the machine itself cannot give.
+fn beyond_real_files(view: &View) -> Option<String> {
+    if !view.redirects.is_empty() {
+        return Some("lead connections without a listener".into());
+    }
+    let mut withheld = view.withheld.iter();
+    let there = withheld.find(|path| path.symlink_metadata().is_ok())?;
+    Some(format!("hide {}", there.display()))
+}
+
 /// What the supervisor answers of paths; volumes are still missing.
 fn tree(view: &View, etc: &Etc) -> Result<Arc<Mutex<Tree>>, Error> {
     let mut tree = Tree::new();
@@ -183,7 +192,7 @@ fn tree(view: &View, etc: &Etc) -> Result<Arc<Mutex<Tree>>, Error> {
             source,
         })?;
     }
-    for path in &view.hidden {
+    for path in view.out_of_sight() {
         tree.hide(path);
     }
     Ok(Arc::new(Mutex::new(tree)))

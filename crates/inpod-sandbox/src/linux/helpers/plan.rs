@@ -33,7 +33,7 @@ impl Plan {
     pub(super) fn new(way: Way, view: &View, etc: Etc, command: &Command) -> Self {
         Self {
             volumes: view.volumes.keys().cloned().collect(),
-            hidden: view.hidden.clone(),
+            hidden: view.out_of_sight().cloned().collect(),
             missing: Vec::new(),
             wanted: Wanted {
                 connects: !view.redirects.is_empty(),
