@@ -76,6 +76,11 @@ fn main() {
             short_names,
         ),
         trial(
+            "a_service_has_its_name_for_as_long_as_it_is_there",
+            &[Sandbox, Program("getent")],
+            come_and_go,
+        ),
+        trial(
             "a_resolver_daemon_that_is_asked_first_is_not",
             &[Sandbox, Root, Program("unshare")],
             daemon_first,
@@ -147,6 +152,21 @@ fn short_names() -> Result<(), Failed> {
         said.as_str(),
         "10.96.7.7\n10.96.7.7\n10.96.7.7\n10.96.0.1\n",
     )
+}
+
+fn come_and_go() -> Result<(), Failed> {
+    let script = r#"
+api=/api/v1/namespaces/default/services
+echo '{"metadata": {"name": "late"}, "spec": {"clusterIP": "10.96.7.8", "ports": [{"port": 80}]}}' |
+  inpod api -X POST -d - $api >/dev/null || exit
+until getent ahostsv4 late.default.svc.cluster.local; do sleep 0.01; done | sed -n 's/ .*STREAM.*//p'
+inpod api -X DELETE $api/late >/dev/null || exit
+while getent hosts late.default.svc.cluster.local >/dev/null; do sleep 0.01; done
+getent ahostsv4 kubernetes.default.svc.cluster.local | sed -n 's/ .*STREAM.*//p'
+"#;
+    let command = &mut inpod_command(&["run", "-q", "--role", "edit", "--"]);
+    let said = output(command.args(["timeout", "60", "sh", "-c", script]))?.success()?;
+    equal(said.as_str(), "10.96.7.8\n10.96.0.1\n")
 }
 
 /// As systemd recommends it; a machine that has no such daemon says UNAVAIL, so the order is what can be seen here.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitStatus;
 
-use crate::{Command, Error, Files, View, Way};
+use crate::{Command, Error, Files, Service, View, Way};
 
 /// The signals that were blocked when the program started.
 #[derive(Debug, Clone, Copy, Default)]
@@ -55,6 +55,11 @@ impl Sandbox {
     /// # Errors
     /// None.
     pub fn update(&self, _mount_path: &Path, _files: &Files) -> Result<(), Error> {
+        match self.0 {}
+    }
+
+    /// Cannot be called.
+    pub fn update_services(&self, _services: &[Service]) {
         match self.0 {}
     }
 

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 
 use super::explain;
 use super::reach::Reach;
+use super::services::Services;
 use super::view::{self, Cluster, MOUNT_PATH};
 use crate::embedded;
 use crate::failure::Failure;
@@ -23,8 +24,8 @@ use crate::failure::Failure;
 /// Where CMD finds the sidecar, and `kubectl proxy` listens by default.
 const SIDECAR_PORT: u16 = 8001;
 const LOCALHOST: [SocketAddr; 2] = [
-    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), SIDECAR_PORT),
-    SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::LOCALHOST), SIDECAR_PORT),
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), SIDECAR_PORT),
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), SIDECAR_PORT),
 ];
 
 /// The least that a kubelet gives a container to end (`minimumGracePeriodInSeconds`).
@@ -67,6 +68,16 @@ pub(super) struct Containers {
     command: Arc<Sandbox>,
     sidecar: Option<Arc<Sandbox>>,
     holder: Holder,
+    /// Where they meet the API server.
+    api_server: IpAddr,
+}
+
+/// Who has to be told of Services that come and go.
+#[derive(Debug)]
+pub(super) struct Names {
+    sandboxes: Vec<Arc<Sandbox>>,
+    /// Where they meet the API server.
+    api_server: IpAddr,
 }
 
 /// Who has to be given a new token.
@@ -82,29 +93,21 @@ impl Plan<'_> {
     pub(super) fn start(&self, reach: Reach, runtime: &Handle) -> Result<Containers, Failure> {
         match self.account {
             Account::Command => {
-                let command = self.start_command(reach, runtime, |_| &[], |_, _| Ok(()))?;
+                let containers = self.start_command(reach, runtime, |_| &[], |_, _| Ok(()))?;
                 Ok(Containers {
-                    holder: Holder::Process(Arc::clone(&command)),
-                    command,
-                    sidecar: None,
+                    holder: Holder::Process(Arc::clone(&containers.command)),
+                    ..containers
                 })
             }
-            Account::Nobody => {
-                let command = self.start_command(
-                    reach,
-                    runtime,
-                    |_| &[],
-                    |view, _| {
-                        without_account(view);
-                        Ok(())
-                    },
-                )?;
-                Ok(Containers {
-                    command,
-                    sidecar: None,
-                    holder: Holder::Nobody,
-                })
-            }
+            Account::Nobody => self.start_command(
+                reach,
+                runtime,
+                |_| &[],
+                |view, _| {
+                    without_account(view);
+                    Ok(())
+                },
+            ),
             Account::Proxy => self.with_proxy(reach, runtime),
             Account::Sidecar(line) => self.with_sidecar(line, reach, runtime),
         }
@@ -120,16 +123,15 @@ impl Plan<'_> {
             .build()?;
         let proxy = Proxy::builder(Client::new(config)?).build();
         let front = Front::new()?;
-        let command = self.start_command(reach, runtime, Front::limits, |view, reach| {
+        let containers = self.start_command(reach, runtime, Front::limits, |view, reach| {
             without_account(view);
             front.show(view, reach)
         })?;
         let _inside = runtime.enter();
         runtime.spawn(proxy.serve(front.listener()?, std::future::pending()));
         Ok(Containers {
-            command,
-            sidecar: None,
             holder: Holder::Proxy(token),
+            ..containers
         })
     }
 
@@ -147,7 +149,7 @@ impl Plan<'_> {
         let (sidecar, reach) =
             reach.until_one_works(|reach| Ok(self.view(reach)), |view| spawn(view, &sidecar))?;
         let sidecar = Arc::new(sidecar);
-        let command = self.start_command(
+        let containers = self.start_command(
             reach,
             runtime,
             |_| SIDECAR_LIMITS,
@@ -158,19 +160,20 @@ impl Plan<'_> {
         )?;
         watch(&sidecar)?;
         Ok(Containers {
-            command,
             holder: Holder::Process(Arc::clone(&sidecar)),
             sidecar: Some(sidecar),
+            ..containers
         })
     }
 
+    /// CMD alone, without anybody who needs a token.
     fn start_command(
         &self,
         reach: Reach,
         runtime: &Handle,
         limits: impl Fn(&Reach) -> &'static [&'static str],
         change: impl Fn(&mut View, &Reach) -> Result<(), Failure>,
-    ) -> Result<Arc<Sandbox>, Failure> {
+    ) -> Result<Containers, Failure> {
         let command = Command::new(&self.command[0])
             .args(&self.command[1..])
             .signal_mask(self.signals);
@@ -185,9 +188,15 @@ impl Plan<'_> {
         if !self.quiet {
             explain::say(sandbox.way(), &reach, limits(&reach));
         }
+        let api_server = self.cluster.met(&reach).ip();
         let _inside = runtime.enter();
         reach.serve(self.cluster.server)?;
-        Ok(Arc::new(sandbox))
+        Ok(Containers {
+            command: Arc::new(sandbox),
+            sidecar: None,
+            holder: Holder::Nobody,
+            api_server,
+        })
     }
 
     fn view(&self, reach: &Reach) -> View {
@@ -200,6 +209,14 @@ impl Containers {
         self.holder.clone()
     }
 
+    pub(super) fn names(&self) -> Names {
+        let sandboxes = std::iter::once(&self.command).chain(&self.sidecar);
+        Names {
+            sandboxes: sandboxes.map(Arc::clone).collect(),
+            api_server: self.api_server,
+        }
+    }
+
     /// Waits until CMD has ended; a sidecar ends after it.
     pub(super) fn wait(&self) -> Result<ExitStatus, Failure> {
         let status = self.command.wait();
@@ -207,6 +224,14 @@ impl Containers {
             sidecar.stop(SIDECAR_GRACE);
         }
         Ok(status?)
+    }
+}
+
+impl Names {
+    pub(super) fn renew(&self, services: &Services) {
+        for sandbox in &self.sandboxes {
+            sandbox.update_services(&services.seen(self.api_server));
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod interrupt;
 mod pod;
 mod program;
 mod reach;
+mod services;
 mod token;
 mod view;
 
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use inpod::Client;
 use inpod_apiserver::Server;
+use tokio::task::JoinSet;
 
 use crate::failure::Failure;
 use crate::manifests::Manifest;
@@ -138,15 +140,20 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
                 quiet: args.quiet,
             };
             let containers = plan.start(reach, runtime.handle())?;
-            let renewal = prepared.token.map(|(request, token)| {
-                let holder = containers.holder();
-                runtime.spawn(token::keep_fresh(client.clone(), request, token, holder))
-            });
-            let status = containers.wait()?;
-            if let Some(renewal) = renewal {
-                renewal.abort();
+            // Until the process has ended.
+            let mut meanwhile = JoinSet::new();
+            if let Some((request, token)) = prepared.token {
+                let renewal =
+                    token::keep_fresh(client.clone(), request, token, containers.holder());
+                meanwhile.spawn_on(renewal, runtime.handle());
             }
-            Ok(status)
+            let names = containers.names();
+            let services = prepared
+                .seen
+                .services
+                .follow(client.clone(), move |services| names.renew(services));
+            meanwhile.spawn_on(services, runtime.handle());
+            containers.wait()
         });
 
     // The Pod ends with its process, whichever way that went; but CMD's status is what it is.

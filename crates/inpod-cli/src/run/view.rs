@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::account::Account;
 use super::reach::Reach;
+use super::services::{self, Services};
 use crate::failure::Failure;
 
 /// Where a Pod's containers find their service account; clients have it built in.
@@ -28,9 +29,10 @@ pub(super) fn nowhere(from: SocketAddr) -> Redirect {
 
 /// The API server's Service, as DNS knows it.
 pub(super) fn api_server(address: IpAddr) -> inpod_sandbox::Service {
+    let (namespace, name) = services::API_SERVER;
     inpod_sandbox::Service {
-        namespace: "default".into(),
-        name: "kubernetes".into(),
+        namespace: namespace.into(),
+        name: name.into(),
         addresses: vec![address],
         ports: Vec::new(),
     }
@@ -57,7 +59,7 @@ pub(super) struct Cluster {
     files: Files,
     pub(super) ca: String,
     namespace: String,
-    services: Vec<inpod_sandbox::Service>,
+    pub(super) services: Services,
 }
 
 impl Cluster {
@@ -67,10 +69,7 @@ impl Cluster {
         account: &Account,
         token: Option<&str>,
     ) -> Result<Self, Failure> {
-        let service: Service = client
-            .get("/api/v1/namespaces/default/services/kubernetes")
-            .await?;
-        let service = service.address()?;
+        let service = services::api_server(client).await?.address()?;
         let ca = root_ca(client, &account.namespace).await?;
         Ok(Self {
             service,
@@ -78,7 +77,7 @@ impl Cluster {
             files: token.map_or_else(Files::new, |token| files(token, &ca, &account.namespace)),
             ca,
             namespace: account.namespace.clone(),
-            services: services(client).await?,
+            services: Services::list(client).await?,
         })
     }
 
@@ -88,10 +87,15 @@ impl Cluster {
         String::from_utf8_lossy(token.unwrap_or_default()).into_owned()
     }
 
+    /// Where a process meets the API server.
+    pub(super) fn met(&self, reach: &Reach) -> SocketAddr {
+        reach.address().unwrap_or(self.service)
+    }
+
     /// What the process sees that meets the API server there.
     pub(super) fn view(&self, reach: &Reach, embedded: bool) -> View {
         let met = reach.address();
-        let service = met.unwrap_or(self.service);
+        let service = self.met(reach);
         // A cluster that did not expect to be met there has a certificate for its names alone.
         let host = match met {
             Some(_) if !embedded => NAMES[1].to_owned(),
@@ -109,12 +113,7 @@ impl Cluster {
         if met.is_none() {
             view.redirects = vec![Redirect::new(service, self.server)];
         }
-        view.services.clone_from(&self.services);
-        for one in &mut view.services {
-            if (one.namespace.as_str(), one.name.as_str()) == ("default", "kubernetes") {
-                one.addresses = vec![service.ip()];
-            }
-        }
+        view.services = self.services.seen(service.ip());
         view.namespace.clone_from(&self.namespace);
         view.hidden = kube_folders();
         // A cache of names that is filled outside.
@@ -158,97 +157,6 @@ pub(super) async fn root_ca(client: &Client, namespace: &str) -> Result<String, 
     Err(Failure::new(format!(
         "the namespace {namespace} has no ConfigMap kube-root-ca.crt; is the cluster's root-ca publisher running?"
     )))
-}
-
-/// The Services as they are now; those made later have no names.
-async fn services(client: &Client) -> Result<Vec<inpod_sandbox::Service>, Failure> {
-    let list: Services = match client.get("/api/v1/services").await {
-        Ok(list) => list,
-        // Who may not list them knows the one that everybody knows.
-        Err(inpod::Error::Api(status)) if status.code == 403 => Services {
-            items: vec![
-                client
-                    .get("/api/v1/namespaces/default/services/kubernetes")
-                    .await?,
-            ],
-        },
-        Err(error) => return Err(error.into()),
-    };
-    Ok(list.items.into_iter().map(Service::named).collect())
-}
-
-#[derive(Deserialize)]
-struct Services {
-    items: Vec<Service>,
-}
-
-#[derive(Deserialize)]
-struct Service {
-    metadata: Metadata,
-    spec: ServiceSpec,
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    namespace: String,
-    name: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ServiceSpec {
-    /// `None` for a headless one, nothing for an `ExternalName`.
-    #[serde(rename = "clusterIP", default)]
-    cluster_ip: String,
-    #[serde(rename = "clusterIPs", default)]
-    cluster_ips: Vec<String>,
-    #[serde(default)]
-    ports: Vec<ServicePort>,
-}
-
-#[derive(Deserialize)]
-struct ServicePort {
-    name: Option<String>,
-    protocol: Option<String>,
-    port: u16,
-}
-
-impl Service {
-    fn address(&self) -> Result<SocketAddr, Failure> {
-        let port = self
-            .spec
-            .ports
-            .first()
-            .ok_or_else(|| Failure::new("the Service kubernetes of default has no port"))?;
-        let address = &self.spec.cluster_ip;
-        let address: IpAddr = address.parse().map_err(|_| {
-            Failure::new(format!(
-                "the Service kubernetes of default has the address {address:?}, which is none"
-            ))
-        })?;
-        Ok(SocketAddr::new(address, port.port))
-    }
-
-    /// As DNS knows it.
-    fn named(self) -> inpod_sandbox::Service {
-        let Self { metadata, spec } = self;
-        let addresses = if spec.cluster_ips.is_empty() {
-            vec![spec.cluster_ip]
-        } else {
-            spec.cluster_ips
-        };
-        let port = |port: ServicePort| inpod_sandbox::ServicePort {
-            name: port.name,
-            protocol: port.protocol.unwrap_or_else(|| "TCP".into()).to_lowercase(),
-            port: port.port,
-        };
-        inpod_sandbox::Service {
-            namespace: metadata.namespace,
-            name: metadata.name,
-            addresses: addresses.iter().filter_map(|ip| ip.parse().ok()).collect(),
-            ports: spec.ports.into_iter().map(port).collect(),
-        }
-    }
 }
 
 /// The address of `server` that connections to `service` are led to: of the same family where there is one, because a socket that

@@ -38,7 +38,7 @@ use terminal::Terminal;
 use tree::Tree;
 use volume::Volume;
 
-use crate::{Attempt, Command, Error, Files, View, Way};
+use crate::{Attempt, Command, Error, Files, Service, View, Way};
 
 /// Turns this process into one of the sandbox's helpers, and then never returns, if it was started as one.
 ///
@@ -71,7 +71,7 @@ pub fn spawn(view: &View, command: &Command) -> Result<Sandbox, Error> {
                     terminal,
                     outcome: Mutex::new(None),
                     helpers: prepared.helpers,
-                    _names: prepared.names,
+                    names: prepared.names,
                 });
             }
             Err(Error::Refused { attempts, .. }) => refused.extend(attempts),
@@ -239,7 +239,7 @@ pub struct Sandbox {
     outcome: Mutex<Option<Outcome>>,
     helpers: Helpers,
     /// Answers for as long as this lives.
-    _names: Option<Names>,
+    names: Option<Names>,
 }
 
 impl Sandbox {
@@ -261,6 +261,14 @@ impl Sandbox {
                 path: mount_path.to_owned(),
             })?;
         volume.write(mount_path, files)
+    }
+
+    /// Has the names of these Services answered from now on, and of no others. Without effect where the view had none, or this way
+    /// cannot answer them.
+    pub fn update_services(&self, services: &[Service]) {
+        if let Some(names) = &self.names {
+            names.update(services);
+        }
     }
 
     /// Waits until the process has ended, and everything it started with it.

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle, Scope};
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,11 @@ pub(in crate::linux) struct Forwarder {
 /// Listens on loopback, answers for the zone, and passes on what is not the zone's.
 ///
 /// At `own` with the port of DNS, if that may be had: then it is found even by who cannot be led there.
-pub(super) fn start(zone: Zone, upstreams: Vec<SocketAddr>, own: IpAddr) -> io::Result<Forwarder> {
+pub(super) fn start(
+    zone: Arc<RwLock<Zone>>,
+    upstreams: Vec<SocketAddr>,
+    own: IpAddr,
+) -> io::Result<Forwarder> {
     Forwarder::start(
         zone,
         Upstreams::new(upstreams, Patience::default()),
@@ -61,7 +65,11 @@ impl Forwarder {
         at(server).or_else(|| at(loopback(server))).copied()
     }
 
-    fn start(zone: Zone, upstreams: Upstreams, own: Option<IpAddr>) -> io::Result<Self> {
+    fn start(
+        zone: Arc<RwLock<Zone>>,
+        upstreams: Upstreams,
+        own: Option<IpAddr>,
+    ) -> io::Result<Self> {
         let mut listeners = vec![Listeners::bind(V4, 0)?];
         let mut taken = vec![V4];
         if let Some(own) = own {
@@ -118,7 +126,8 @@ impl Drop for Forwarder {
 }
 
 struct Server {
-    zone: Zone,
+    /// Which may become another between two queries.
+    zone: Arc<RwLock<Zone>>,
     upstreams: Upstreams,
     stop: Arc<Stop>,
     listeners: Vec<Listeners>,
@@ -257,7 +266,8 @@ impl Server {
             Err(Rejected::Ignore) => return Handled::Ignored,
             Err(Rejected::Reply(answer)) => return Handled::Answered(answer),
         };
-        let answer = match self.zone.answer(&query) {
+        let zone = self.zone.read().unwrap_or_else(PoisonError::into_inner);
+        let answer = match zone.answer(&query) {
             Some(answer) => answer,
             // Many messages answer it, and one would be passed back.
             None if matches!(query.kind(), kind::AXFR | kind::IXFR) => Answer::bare(Code::REFUSED),

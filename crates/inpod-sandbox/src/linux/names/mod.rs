@@ -16,6 +16,7 @@ mod upstream;
 mod zone;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustix::net::{AddressFamily, SocketType, netdevice::name_to_index};
 
@@ -23,11 +24,13 @@ use forwarder::Forwarder;
 use zone::Zone;
 
 use super::supervisor;
-use crate::{Redirect, View};
+use crate::{Redirect, Service, View};
 
 /// A running forwarder, and where it is found.
 #[derive(Debug)]
 pub(super) struct Names {
+    zone: Arc<RwLock<Zone>>,
+    namespace: String,
     forwarder: Forwarder,
     resolver: IpAddr,
     machine: Vec<SocketAddr>,
@@ -43,7 +46,8 @@ impl Names {
             name_servers(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default());
         let resolver = own_address();
         let zone = Zone::new(&view.namespace, &view.services);
-        let forwarder = match forwarder::start(zone, machine.clone(), resolver) {
+        let zone = Arc::new(RwLock::new(zone));
+        let forwarder = match forwarder::start(Arc::clone(&zone), machine.clone(), resolver) {
             Ok(forwarder) => forwarder,
             Err(error) => {
                 tracing::warn!("the names of the cluster's Services are not answered: {error}");
@@ -57,10 +61,17 @@ impl Names {
             return None;
         };
         Some(Self {
+            zone,
+            namespace: view.namespace.clone(),
             forwarder,
             resolver,
             machine,
         })
+    }
+
+    pub(super) fn update(&self, services: &[Service]) {
+        let zone = Zone::new(&self.namespace, services);
+        *self.zone.write().unwrap_or_else(PoisonError::into_inner) = zone;
     }
 
     /// The name server for the process to ask first.

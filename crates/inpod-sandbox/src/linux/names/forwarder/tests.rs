@@ -21,7 +21,7 @@ const PATIENT: Patience = Patience {
     idle: LONG,
 };
 
-fn zone() -> Zone {
+fn zone() -> Arc<RwLock<Zone>> {
     let service = Service {
         namespace: "default".into(),
         name: "kubernetes".into(),
@@ -32,7 +32,7 @@ fn zone() -> Zone {
             port: 443,
         }],
     };
-    Zone::new("default", &[service])
+    Arc::new(RwLock::new(Zone::new("default", &[service])))
 }
 
 fn forwarder(upstreams: &[SocketAddr], patience: Patience) -> Forwarder {
