@@ -38,7 +38,7 @@ impl Type {
 }
 
 /// Group and version of an `apiVersion`.
-pub(super) fn split(api_version: &str) -> (&str, &str) {
+pub(crate) fn split(api_version: &str) -> (&str, &str) {
     api_version.split_once('/').unwrap_or(("", api_version))
 }
 
@@ -54,34 +54,53 @@ pub(crate) fn api_version(group: &str, version: &str) -> String {
 /// Makes sure that a body which names a kind or version names those of `ty`.
 ///
 /// # Errors
-/// 400 with the real server's message.
+/// As [`check_named`].
 pub(super) fn check_kind(ty: Type, body: &Json) -> Result<(), Status> {
     let text = |key: &str| body.get(key).and_then(serde_json::Value::as_str);
-    let (kind, api_version) = (text("kind"), text("apiVersion"));
-    if kind.is_none() && api_version.is_none() {
+    let named = (text("apiVersion").unwrap_or(""), text("kind").unwrap_or(""));
+    let (group, version) = ty.group_version();
+    let own = (group, version, ty.0.name());
+    let (group, version, kind) = completed(named, own);
+    // Some, `DeleteOptions` for one, are of every group.
+    if type_of(group, version, kind) == Some(ty) {
         return Ok(());
     }
-    let own = ty.group_version();
-    let kind = kind.unwrap_or(ty.0.name());
-    let (group, version) = api_version.map_or(own, split);
-    let named = type_of(group, version, kind);
-    if named == Some(ty) {
+    check_named(named, own)
+}
+
+/// Group, version and kind that a body names, or else its own.
+fn completed<'a>(
+    (api_version, kind): (&'a str, &'a str),
+    own: (&'a str, &'a str, &'a str),
+) -> (&'a str, &'a str, &'a str) {
+    let kind = if kind.is_empty() { own.2 } else { kind };
+    let (group, version) = match api_version {
+        "" => (own.0, own.1),
+        named => split(named),
+    };
+    (group, version, kind)
+}
+
+/// Makes sure that a body with this `apiVersion` and kind is one of the group, version and kind. What it leaves out is theirs.
+///
+/// # Errors
+/// 400 with the real server's message.
+pub(crate) fn check_named(named: (&str, &str), own: (&str, &str, &str)) -> Result<(), Status> {
+    let (group, version, kind) = completed(named, own);
+    if (group, version, kind) == own {
         return Ok(());
     }
-    let own_kind = ty.0.name();
-    let problem = match named {
+    let (own_group, own_version, own_kind) = own;
+    let problem = match type_of(group, version, kind) {
         Some(_) if kind == own_kind => {
-            let expected = match own {
-                ("", version) => version.to_owned(),
-                (group, version) => format!("{group}/{version}"),
-            };
             return Err(Status::bad_request(format!(
-                "the API version in the data ({}) does not match the expected API version ({expected})",
-                api_version.unwrap_or_default()
+                "the API version in the data ({}) does not match the expected API version ({})",
+                named.0,
+                api_version(own_group, own_version)
             )));
         }
-        Some(_) => no_conversion((version, kind), (own.0, own_kind)),
-        None => not_registered(kind, api_version.unwrap_or(own.1)),
+        Some(_) => no_conversion((version, kind), (own_group, own_kind)),
+        None => not_registered(kind, &api_version(group, version)),
     };
     Err(Status::bad_request(format!(
         "{kind} in version {version:?} cannot be handled as a {own_kind}: {problem}"

@@ -18,7 +18,9 @@ use serde_json::{Map, Value};
 pub use json::decode_json;
 pub(crate) use json::{check_value, decode_untyped, found, to_json, unrecognized, write_json};
 pub use kind::Type;
-pub(crate) use kind::{api_version, internal_package, no_conversion, not_registered};
+pub(crate) use kind::{
+    api_version, check_named, internal_package, no_conversion, not_registered, split,
+};
 pub use lookup::{by_kind, group_versions, resource, resources, type_of};
 pub use normalize::normalize;
 pub use protobuf::decode_protobuf;

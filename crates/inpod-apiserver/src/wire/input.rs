@@ -153,40 +153,10 @@ impl<'a> Expected<'a> {
             let why = format!("unexpected GroupVersion string: {}", meta.api_version);
             return Err(schema::unrecognized(ty, body, why));
         }
-        let expected = api_version(self.group, self.version);
-        let kind_fits = meta.kind.is_empty() || meta.kind == self.kind;
-        let version_fits = meta.api_version.is_empty() || meta.api_version == expected;
-        if kind_fits && version_fits {
-            return Ok(());
-        }
-        let kind = if meta.kind.is_empty() {
-            self.kind
-        } else {
-            &meta.kind
-        };
-        let (group, version) = match meta.api_version.split_once('/') {
-            Some((group, version)) => (group, version),
-            None if meta.api_version.is_empty() => (self.group, self.version),
-            None => ("", meta.api_version.as_str()),
-        };
-        if schema::type_of(group, version, kind).is_none() {
-            return Err(Status::bad_request(format!(
-                "{kind} in version {version:?} cannot be handled as a {}: {}",
-                self.kind,
-                schema::not_registered(kind, &api_version(group, version)),
-            )));
-        }
-        if kind_fits {
-            return Err(Status::bad_request(format!(
-                "the API version in the data ({}) does not match the expected API version ({expected})",
-                meta.api_version
-            )));
-        }
-        Err(Status::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a {}: {}",
-            self.kind,
-            schema::no_conversion((version, kind), (self.group, self.kind)),
-        )))
+        schema::check_named(
+            (&meta.api_version, &meta.kind),
+            (self.group, self.version, self.kind),
+        )
     }
 }
 

@@ -162,7 +162,7 @@ fn of_no_version(
 /// because it is another one.
 fn of_another_kind(resource: &Resource, object: &Json, text: &str) -> String {
     let (kind, api_version) = (object.text("kind"), object.text("apiVersion"));
-    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let (group, version) = schema::split(api_version);
     let Some(ty) = schema::type_of(group, version, kind) else {
         return schema::not_registered(kind, api_version);
     };
