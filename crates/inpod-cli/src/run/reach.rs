@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
-use inpod_sandbox::{Error, View};
+use inpod_sandbox::{Error, View, own_address};
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
 
@@ -26,8 +26,6 @@ pub(super) struct Meeting {
     address: SocketAddr,
 }
 
-/// Addresses of loopback beside the one that everybody uses; the last two bytes are this process's.
-const OWN: [u8; 2] = [127, 96];
 const HTTPS: u16 = 443;
 
 impl Reach {
@@ -151,13 +149,4 @@ impl fmt::Display for Reach {
             ),
         }
     }
-}
-
-fn own_address() -> IpAddr {
-    let [first, second] = OWN;
-    let number = std::process::id();
-    // Neither 0 nor 255 at the end, which some programs take for a network's own.
-    let last = u8::try_from(number % 253 + 1).unwrap_or(1);
-    let third = u8::try_from(number / 253 % 256).unwrap_or(0);
-    IpAddr::from([first, second, third, last])
 }

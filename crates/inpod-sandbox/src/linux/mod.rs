@@ -17,7 +17,7 @@ mod tree;
 mod volume;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -106,6 +106,17 @@ pub fn nested_address(port: u16) -> Option<SocketAddr> {
     supervisor::probe()
         .is_ok()
         .then(|| supervisor::nested_address(port))
+}
+
+/// An address of loopback for this process, which nobody else should have: for what is to be met at a port of its own.
+pub fn own_address() -> IpAddr {
+    // Neither 0 nor 255 at the end, which some programs take for a network's own.
+    const LAST: u32 = 254;
+    // Linux numbers processes with no more than 22 bits, and rarely uses the first: 127.160.0.1 up to 127.224.128.254.
+    let number = std::process::id();
+    let [_, _, high, low] = (number / LAST).to_be_bytes();
+    let last = u8::try_from(number % LAST + 1).unwrap_or(1);
+    IpAddr::from([127, 160_u8.saturating_add(high), low, last])
 }
 
 fn refusal(attempts: Vec<Attempt>) -> Error {

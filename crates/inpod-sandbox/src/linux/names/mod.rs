@@ -23,7 +23,7 @@ use rustix::net::{AddressFamily, SocketType, netdevice::name_to_index};
 use forwarder::Forwarder;
 use zone::Zone;
 
-use super::supervisor;
+use super::{own_address, supervisor};
 use crate::{Redirect, Service, View};
 
 /// A running forwarder, and where it is found.
@@ -100,13 +100,6 @@ fn found_at(forwarder: &Forwarder, own: IpAddr, led: bool) -> Option<IpAddr> {
     let loopback = forwarder.endpoints(Ipv4Addr::LOCALHOST.into())?;
     supervisor::probe().ok()?;
     Some(supervisor::nested_address(loopback.udp.port()).ip())
-}
-
-/// A loopback address for this process, which nobody else should have.
-fn own_address() -> IpAddr {
-    let [_, high, middle, low] = std::process::id().to_be_bytes();
-    // 127.160.0.0/11 and the process's number, of which Linux has no more than 22 bits, and rarely uses the first.
-    IpAddr::from([127, 0xa0 | (high & 0x1f), middle, low])
 }
 
 /// What is listened on if no port is told.
