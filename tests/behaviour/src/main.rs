@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use inpod_behaviour::accepted::{Accepted, Judgement};
 use inpod_behaviour::compare::{Difference, TRIES, compare, only_seconds};
 use inpod_behaviour::generated;
@@ -91,10 +91,8 @@ async fn run(arguments: &Arguments) -> Result<bool, Failure> {
     let mut seen: Vec<_> = stream::iter(chosen)
         .map(|case| one(case, real.clone()))
         .buffer_unordered(at_once)
-        .collect::<Vec<_>>()
-        .await
-        .into_iter()
-        .collect::<Result<_, _>>()?;
+        .try_collect()
+        .await?;
     seen.sort_by_key(|seen| seen.case);
 
     let mut good = true;
@@ -128,7 +126,10 @@ async fn run(arguments: &Arguments) -> Result<bool, Failure> {
 /// Runs generated sequences, and says where the servers part.
 async fn generate(sequences: u64, seed: u64, real: Arc<Target>) -> Result<bool, Failure> {
     let embedded = Arc::new(Target::embedded(Protocol::Http2).await?);
-    let parted = generated::run(real, embedded, sequences, seed).await;
+    let parted = generated::run(real.clone(), embedded, sequences, seed).await;
+    if !parted.is_empty() {
+        real.still_there().await?;
+    }
     for one in &parted {
         say(&one.to_string());
     }
@@ -152,7 +153,13 @@ async fn one(case: &'static Case, real: Arc<Target>) -> Result<Seen, Failure> {
 
 async fn once(case: &'static Case, real: Arc<Target>) -> Result<Seen, Failure> {
     let embedded = Arc::new(Target::embedded(Protocol::Http2).await?);
-    let (live, ours) = tokio::join!(Session::record(case, real), Session::record(case, embedded));
+    let (live, ours) = tokio::join!(
+        Session::record(case, real.clone()),
+        Session::record(case, embedded)
+    );
+    if live.failure().is_some() {
+        real.still_there().await?;
+    }
     let moved = match Recording::read(case.name)? {
         Some(recording) => compare(&recording, &live),
         None => vec![Difference::missing()],

@@ -102,6 +102,18 @@ impl Target {
         self.address
     }
 
+    /// Makes sure that it still listens: of a server that has ended, every answer differs.
+    ///
+    /// # Errors
+    /// Where it does not.
+    pub async fn still_there(&self) -> Result<(), Failure> {
+        let address = self.address;
+        let connected = TcpStream::connect(address).await;
+        connected.map(drop).map_err(|error| {
+            Failure::new(format!("the API server at {address} has ended: {error}"))
+        })
+    }
+
     /// Stops an embedded server; nothing happens to a real one.
     pub async fn stop(self) {
         if let Some(server) = self.embedded {
