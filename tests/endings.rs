@@ -46,6 +46,11 @@ fn main() {
             || killed_at_random(|command| as_ordinary_user(&command)),
         ),
         trial(
+            "kill_9_of_any_process_leaves_nothing_of_a_run_in_a_run_without_namespaces",
+            &[Sandbox, OrdinaryUser],
+            || killed_at_random(|command| MACHINES[0].command(REFUSE, &within_a_run(&command))),
+        ),
+        trial(
             "nothing_leaks_where_mounts_are_shared",
             &[Sandbox, Root, Program("unshare")],
             shared_mounts,
@@ -210,6 +215,12 @@ fn killed_at_random(there: impl Fn(Command) -> Command) -> Result<(), Failed> {
         }
     }
     before.is_as_before()
+}
+
+fn within_a_run(command: &Command) -> Command {
+    let mut outer = inpod_command(&["run", "-q", "--"]);
+    outer.arg(command.get_program()).args(command.get_args());
+    outer
 }
 
 fn within<T>(time: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {

@@ -473,17 +473,24 @@ d=/var/run/secrets/kubernetes.io/serviceaccount
 cat $d/namespace; echo
 inpod api /api/v1/namespaces | grep -o '"name":"level-[0-9]"'
 KUBERNETES_SERVICE_HOST=kubernetes.default.svc inpod api /api >/dev/null && echo named
-[ "$1" = 3 ] || inpod run -n level-$(($1 + 1)) --cluster-role view -- sh -c "$2" sh $(($1 + 1)) "$2"
+[ "$1" = 3 ] || inpod run -q -n level-$(($1 + 1)) --cluster-role view -- sh -c "$2" sh $(($1 + 1)) "$2"
 inpod api /api/v1/namespaces | grep -o '"name":"level-[0-9]"'
 "#;
-    let mut command = with_inpod_on_path(&["run", "-n", "level-1", "--cluster-role", "view", "--"]);
+    let mut command =
+        with_inpod_on_path(&["run", "-q", "-n", "level-1", "--cluster-role", "view", "--"]);
     command.args(["sh", "-c", script, "sh", "1", script]);
     let level = |n| format!("level-{n}\n\"name\":\"level-{n}\"\nnamed\n");
     let after = |n| format!("\"name\":\"level-{n}\"\n");
     let expected = [1, 2, 3].map(level).concat() + &[3, 2, 1].map(after).concat();
-    for mut command in [as_ordinary_user(&command), command] {
-        let said = output(command.current_dir("/"))?.success()?;
-        equal(said.as_str(), expected.as_str())?;
+    for mut command in [
+        as_ordinary_user(&command),
+        MACHINES[0].command(REFUSE, &command),
+        MACHINES[2].command(REFUSE, &command),
+        command,
+    ] {
+        let ended = output(command.current_dir("/"))?;
+        equal(ended.stderr.as_str(), "")?;
+        equal(ended.stdout.as_str(), expected.as_str())?;
     }
     Ok(())
 }

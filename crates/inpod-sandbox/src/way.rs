@@ -8,24 +8,30 @@ pub enum Way {
     Namespaces,
     /// A seccomp listener that answers what the process asks of the paths it is to see. Needs no privilege.
     Listener,
+    /// The listener of the run around this one, which answers for this one too: Linux allows no second. Needs no privilege.
+    Around,
     /// Files on the machine itself, cleared away afterwards. Needs the right to write them.
     RealFiles,
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 3] = [Self::Namespaces, Self::Listener, Self::RealFiles];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Namespaces,
+        Self::Listener,
+        Self::Around,
+        Self::RealFiles,
+    ];
 
     /// What is not as in a Pod, as sentences; empty where nothing is known.
     pub fn limits(self) -> &'static [&'static str] {
         match self {
             Self::Namespaces => &[],
-            Self::Listener => &[
+            Self::Listener | Self::Around => &[
                 "the service account's files can be read, but their folder can be neither listed nor entered",
                 "setuid programs (sudo, ping) lose their privilege",
                 "your own kubeconfig is out of sight by its path, not through links, /proc or io_uring",
                 "32-bit programs that ask with stat64 do not see the files",
                 "other programs of this user are in sight",
-                "an `inpod run` inside finds no way to show its files",
             ],
             Self::RealFiles => &[
                 "the service account's files are on the machine itself, for every program of this user to see, until this ends",
@@ -43,6 +49,7 @@ impl fmt::Display for Way {
         f.write_str(match self {
             Self::Namespaces => "namespaces of its own",
             Self::Listener => "a seccomp listener, without namespaces",
+            Self::Around => "the seccomp listener of the run around this one",
             Self::RealFiles => "files on the machine itself",
         })
     }

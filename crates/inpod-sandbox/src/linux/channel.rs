@@ -22,8 +22,10 @@ const MAX_LENGTH: usize = 4096;
 pub(super) enum Message {
     /// The sandbox's init lives; its pidfd is attached.
     Init,
-    /// Everything is in place. Attached: a writable directory for each volume, in order, then the listener where one was asked for.
+    /// Everything is in place. Attached: a writable directory for each volume, in order, then the listener or the channel that was asked for.
     Ready,
+    /// Have what is in the attached memory answered for.
+    Show,
     /// Find out whether the process could be started, and answer as if it were.
     Prove,
     /// Start the process.
@@ -179,6 +181,12 @@ impl Channel {
     }
 }
 
+impl From<Channel> for OwnedFd {
+    fn from(channel: Channel) -> Self {
+        channel.0
+    }
+}
+
 impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
@@ -191,6 +199,7 @@ impl Message {
         let (tag, number, text) = match self {
             Self::Init => (b'I', 0, ""),
             Self::Ready => (b'R', 0, ""),
+            Self::Show => (b'F', 0, ""),
             Self::Prove => (b'P', 0, ""),
             Self::Go => (b'G', 0, ""),
             Self::Started => (b'S', 0, ""),
@@ -229,6 +238,7 @@ impl Message {
         Ok(match tag {
             b'I' => Self::Init,
             b'R' => Self::Ready,
+            b'F' => Self::Show,
             b'P' => Self::Prove,
             b'G' => Self::Go,
             b'S' => Self::Started,

@@ -6,9 +6,12 @@
 mod channel;
 mod etc;
 mod helpers;
+mod lending;
 mod names;
 mod orphans;
 mod place;
+mod process;
+mod shown;
 mod signals;
 mod supervisor;
 mod sys;
@@ -18,6 +21,7 @@ mod volume;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -32,10 +36,12 @@ use rustix::io::Errno;
 use channel::Message;
 use etc::Etc;
 use helpers::Helpers;
+use lending::Borrowed;
 use names::Names;
+use shown::Shown;
 pub use signals::{SignalMask, block_signals};
 use terminal::Terminal;
-use tree::Tree;
+use tree::{PROBE, Tree};
 use volume::Volume;
 
 use crate::{Attempt, Command, Error, Files, Service, View, Way};
@@ -139,9 +145,10 @@ type Volumes = BTreeMap<PathBuf, Mounted>;
 
 /// Everything but the start of the program.
 fn prepare(way: Way, view: &View, command: &Command) -> Result<Prepared, Error> {
-    if way == Way::RealFiles
-        && let Some(what) = beyond_real_files(view)
-    {
+    if way == Way::Around && Path::new(PROBE).symlink_metadata().is_err() {
+        return Err(refusal(Vec::new())); // not worth a word where there is no run around this one
+    }
+    if let Some(what) = beyond(way, view) {
         let source = Errno::OPNOTSUPP.into();
         return Err(refusal(vec![Attempt { way, what, source }]));
     }
@@ -151,27 +158,28 @@ fn prepare(way: Way, view: &View, command: &Command) -> Result<Prepared, Error> 
         Names::serve(view)
     };
     let etc = Etc::of(view, names.as_ref().map(Names::resolver));
-    let tree = match way {
-        Way::Listener => Some(tree(view, &etc)?),
-        _ => None,
-    };
+    let shown = Shown::of(view, &etc);
     let mut helpers = helpers::make(way, view, etc, command)?;
+    let answered = match way {
+        Way::Listener => Some(Answered::here(&shown)?),
+        Way::Around => Some(Answered::around(helpers.borrowed.take(), shown)?),
+        Way::Namespaces | Way::RealFiles => None,
+    };
     if let Some(listener) = helpers.listener.take() {
         let mut redirects = view.redirects.clone();
         redirects.extend(names.iter().flat_map(Names::redirects));
-        supervisor::supervise(listener, redirects, tree.clone()).map_err(|source| {
-            Error::Setup {
-                what: "start the supervisor of calls".into(),
-                source,
-            }
+        let tree = answered.as_ref().and_then(Answered::tree);
+        supervisor::supervise(listener, redirects, tree).map_err(|source| Error::Setup {
+            what: "start the supervisor of calls".into(),
+            source,
         })?;
     }
     let mut volumes = Volumes::new();
     let mut roots = std::mem::take(&mut helpers.volumes).into_iter();
     for (path, files) in &view.volumes {
-        let mounted = match (roots.next(), &tree) {
+        let mounted = match (roots.next(), &answered) {
             (Some(root), _) => Mounted::Directory(Mutex::new(Volume::new(root))),
-            (None, Some(tree)) => Mounted::Tree(Arc::clone(tree)),
+            (None, Some(answered)) => Mounted::Answered(answered.clone()),
             (None, None) => return Err(Error::Killed),
         };
         mounted.write(path, files)?;
@@ -184,48 +192,71 @@ fn prepare(way: Way, view: &View, command: &Command) -> Result<Prepared, Error> 
     })
 }
 
-/// What the view asks for and files on the machine itself cannot give.
-fn beyond_real_files(view: &View) -> Option<String> {
+/// What the view asks for and the way cannot give.
+fn beyond(way: Way, view: &View) -> Option<String> {
+    if !matches!(way, Way::Around | Way::RealFiles) {
+        return None;
+    }
     if !view.redirects.is_empty() {
         return Some("lead connections without a listener".into());
     }
-    let mut withheld = view.withheld.iter();
+    let mut withheld = view.withheld.iter().filter(|_| way == Way::RealFiles);
     let there = withheld.find(|path| path.symlink_metadata().is_ok())?;
     Some(format!("hide {}", there.display()))
-}
-
-/// What the supervisor answers of paths; volumes are still missing.
-fn tree(view: &View, etc: &Etc) -> Result<Arc<Mutex<Tree>>, Error> {
-    let mut tree = Tree::new();
-    for (path, contents) in etc.files() {
-        tree.file(path, &contents).map_err(|source| Error::Setup {
-            what: format!("show {}", path.display()),
-            source,
-        })?;
-    }
-    for path in view.out_of_sight() {
-        tree.hide(path);
-    }
-    Ok(Arc::new(Mutex::new(tree)))
 }
 
 /// A volume, by where it is.
 #[derive(Debug)]
 enum Mounted {
     Directory(Mutex<Volume>),
-    Tree(Arc<Mutex<Tree>>),
+    Answered(Answered),
 }
 
 impl Mounted {
     fn write(&self, path: &Path, files: &Files) -> Result<(), Error> {
         let written = match self {
             Self::Directory(volume) => locked(volume).write(files),
-            Self::Tree(tree) => locked(tree).volume(path, files),
+            Self::Answered(Answered::Here(tree)) => locked(tree).volume(path, files),
+            Self::Answered(Answered::Around(borrowed)) => borrowed.volume(path, files),
         };
         written.map_err(|source| Error::Volume {
             path: path.to_owned(),
             source,
         })
+    }
+}
+
+/// Files that are answered for by path, by who answers: the supervisor here, or that of the run around this one.
+#[derive(Debug, Clone)]
+enum Answered {
+    Here(Arc<Mutex<Tree>>),
+    Around(Arc<Borrowed>),
+}
+
+impl Answered {
+    fn here(shown: &Shown) -> Result<Self, Error> {
+        let begins = std::env::current_dir().unwrap_or_default();
+        let tree = Tree::showing(shown, &begins).map_err(not_shown)?;
+        Ok(Self::Here(Arc::new(Mutex::new(tree))))
+    }
+
+    fn around(channel: Option<OwnedFd>, shown: Shown) -> Result<Self, Error> {
+        let borrowed = Borrowed::new(channel.ok_or(Error::Killed)?, shown).map_err(not_shown)?;
+        Ok(Self::Around(Arc::new(borrowed)))
+    }
+
+    fn tree(&self) -> Option<Arc<Mutex<Tree>>> {
+        match self {
+            Self::Here(tree) => Some(Arc::clone(tree)),
+            Self::Around(_) => None,
+        }
+    }
+}
+
+fn not_shown(source: std::io::Error) -> Error {
+    Error::Setup {
+        what: "show files of /etc".into(),
+        source,
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::siginfo;
 
+use super::process::Process;
 use super::sys;
 
 /// What a process may send us and the process in the sandbox should get. Not those of job control that stop: they must stop us.
@@ -102,30 +103,6 @@ fn is_inside(sender: u32) -> bool {
         && processes
             .iter()
             .any(|(pid, process)| process.own == sender && descends(*pid))
-}
-
-/// What is told of a process beside its number in `/proc`.
-struct Process {
-    parent: u32,
-    /// In its own PID namespace.
-    own: u32,
-    /// And no thread of the kernel.
-    is_program: bool,
-}
-
-impl Process {
-    fn of(pid: u32) -> Option<Self> {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let last = |field: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(field));
-            line?.split_whitespace().last()?.parse().ok()
-        };
-        Some(Self {
-            parent: last("PPid:")?,
-            own: last("NSpid:").unwrap_or(pid),
-            is_program: status.contains("\nVmSize:"),
-        })
-    }
 }
 
 #[cfg(test)]

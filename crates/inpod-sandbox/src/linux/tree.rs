@@ -11,11 +11,14 @@ use rustix::fs::{MemfdFlags, Mode, SealFlags, fchmod, fcntl_add_seals, memfd_cre
 use rustix::io::Errno;
 
 use super::place;
+use super::shown::Shown;
 use super::volume::{DATA, directory_names, is_file_name};
 use crate::Files;
 
 /// Where no machine has anything.
 pub(super) const PROBE: &str = "/proc/inpod";
+/// Where a run inside this one asks for what it is to see.
+pub(super) const DOOR: &str = "/proc/inpod/door";
 
 /// What is at a path.
 #[derive(Debug, Clone)]
@@ -25,6 +28,8 @@ pub(super) enum Node {
     File(Arc<OwnedFd>),
     /// To a path that is relative to the link's directory.
     Link(PathBuf),
+    /// [`DOOR`]
+    Door,
 }
 
 /// Paths that are ours to answer for, and nothing of what lies beside them.
@@ -37,35 +42,56 @@ pub(super) struct Tree {
     hidden: Vec<PathBuf>,
     /// Components of which every path of ours has one, in whatever directory it begins.
     names: HashSet<OsString>,
-    /// Whether processes begin in a directory that is hidden, so that any relative path may lead into it.
+    /// The directory that processes begin in.
+    begins: PathBuf,
+    /// Whether that is hidden, so that any relative path may lead into what is.
     begins_hidden: bool,
-    volumes: BTreeMap<PathBuf, Files>,
+    contents: BTreeMap<PathBuf, Files>,
 }
 
 impl Tree {
-    /// With a directory that only those find whose calls are answered.
-    pub(super) fn new() -> Self {
-        let nodes = [(PathBuf::from(PROBE), Node::Directory)].into();
-        Self {
-            nodes,
+    /// All of this, to processes that begin in a directory; and what only those find whose calls are answered.
+    pub(super) fn showing(shown: &Shown, begins: &Path) -> io::Result<Self> {
+        let nodes = [
+            (PathBuf::from(PROBE), Node::Directory),
+            (PathBuf::from(DOOR), Node::Door),
+        ];
+        let mut tree = Self {
+            nodes: nodes.into(),
+            begins: begins.to_owned(),
             ..Self::default()
+        };
+        for (path, contents) in &shown.files {
+            tree.file(path, contents)?;
         }
+        for path in &shown.hidden {
+            tree.hide(path);
+        }
+        tree.volumes(shown)?;
+        Ok(tree)
+    }
+
+    /// Gives the volumes what they are to contain now.
+    pub(super) fn volumes(&mut self, shown: &Shown) -> io::Result<()> {
+        for (path, files) in &shown.volumes {
+            self.volume(path, files)?;
+        }
+        Ok(())
     }
 
     /// Makes a file be there.
-    pub(super) fn file(&mut self, path: &Path, contents: &[u8]) -> io::Result<()> {
+    fn file(&mut self, path: &Path, contents: &[u8]) -> io::Result<()> {
         let place = self.place(path)?;
         self.nodes.insert(place, Node::File(memory(contents)?));
         Ok(())
     }
 
     /// Makes a directory look as if it were not there. One that is not needs no hiding.
-    pub(super) fn hide(&mut self, path: &Path) {
+    fn hide(&mut self, path: &Path) {
         if let Ok(real) = std::fs::canonicalize(path) {
             self.names.extend(path.file_name().map(OsStr::to_owned));
             self.names.extend(real.file_name().map(OsStr::to_owned));
-            self.begins_hidden |=
-                std::env::current_dir().is_ok_and(|directory| directory.starts_with(&real));
+            self.begins_hidden |= self.begins.starts_with(&real);
             self.hidden.push(path.to_owned());
             self.hidden.push(real);
         }
@@ -77,7 +103,7 @@ impl Tree {
             let message = format!("{name:?} cannot be the name of a file in a volume");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        if self.volumes.get(path) == Some(files) {
+        if self.contents.get(path) == Some(files) {
             return Ok(());
         }
         let root = self.place(path)?;
@@ -104,7 +130,7 @@ impl Tree {
             !path.starts_with(&root) || current.as_ref().is_some_and(|kept| path.starts_with(kept))
         });
         self.nodes.extend(new);
-        self.volumes.insert(path.to_owned(), files.clone());
+        self.contents.insert(path.to_owned(), files.clone());
         Ok(())
     }
 

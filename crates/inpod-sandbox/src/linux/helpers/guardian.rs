@@ -11,6 +11,7 @@ use super::attend;
 use super::plan::Plan;
 use super::real::RealFiles;
 use crate::linux::channel::{Channel, Failure, Message, Stage};
+use crate::linux::lending;
 use crate::linux::orphans::Orphans;
 use crate::linux::supervisor::Wanted;
 
@@ -41,7 +42,13 @@ fn run(channel: &Channel, plan: &Plan, files: Option<&RealFiles>) -> Result<(), 
     if plan.wanted != Wanted::default() && !privileged {
         set_no_new_privs(true).map_err(Failure::at(Stage::Listener, "give up new privileges"))?;
     }
-    let listener = attend::listen(plan.wanted)?;
+    let listener = if plan.borrow {
+        let borrowed = lending::borrow();
+        let what = "have the run around this one answer";
+        Some(borrowed.map_err(Failure::at(Stage::Listener, what))?)
+    } else {
+        attend::listen(plan.wanted)?
+    };
     let ended = attend::process(channel, plan, volumes, listener);
     orphans.kill_all(&[]);
     drop(made); // not before those are gone that read it

@@ -50,6 +50,8 @@ pub(super) struct Helpers {
     pub(super) volumes: Vec<OwnedFd>,
     /// Where the kernel asks what the caller is to answer.
     pub(super) listener: Option<OwnedFd>,
+    /// Where the run around this one is told what to answer.
+    pub(super) borrowed: Option<OwnedFd>,
     outer: Outer,
 }
 
@@ -165,6 +167,7 @@ impl Namespaces {
             } else {
                 None
             },
+            borrowed: None,
             channel: self.channel,
             inner,
             volumes: descriptors,
@@ -188,12 +191,10 @@ impl Guarded {
             _ => return Err(self.leavings.guardian.early(way)),
         };
         self.leavings.owned = true;
+        let mut last = |there: bool| if there { descriptors.pop() } else { None };
         Ok(Helpers {
-            listener: if plan.wanted == Wanted::default() {
-                None
-            } else {
-                descriptors.pop()
-            },
+            listener: last(plan.wanted != Wanted::default()),
+            borrowed: last(plan.borrow),
             inner: self.leavings.guardian.0.try_clone().map_err(not_started)?,
             channel: self.channel,
             volumes: descriptors,

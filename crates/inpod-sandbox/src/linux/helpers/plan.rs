@@ -19,6 +19,8 @@ pub(super) struct Plan {
     pub(super) missing: Vec<PathBuf>,
     /// What is to be listened to.
     pub(super) wanted: Wanted,
+    /// Whether the run around this one is to answer for the files.
+    pub(super) borrow: bool,
     /// Where volumes and hosts are files of the machine, the process that runs the sandbox.
     pub(super) real: Option<u32>,
     /// Whether the process is to lose the capabilities that the sandbox was made with.
@@ -39,6 +41,7 @@ impl Plan {
                 connects: !view.redirects.is_empty(),
                 paths: way == Way::Listener,
             },
+            borrow: way == Way::Around,
             real: (way == Way::RealFiles).then(std::process::id),
             etc,
             drop_capabilities: false,
@@ -75,6 +78,7 @@ impl Plan {
         option("--signal-mask", OsStr::new(&self.signal_mask));
         args.extend(self.wanted.connects.then(|| "--connects".into()));
         args.extend(self.wanted.paths.then(|| "--paths".into()));
+        args.extend(self.borrow.then(|| "--borrow".into()));
         args.extend(self.drop_capabilities.then(|| "--drop-capabilities".into()));
         args.extend(["--".into(), self.program.clone()]);
         args.extend(self.args.iter().cloned());
@@ -95,6 +99,7 @@ impl Plan {
                 "--make" => plan.missing.push(args.next()?.into()),
                 "--connects" => plan.wanted.connects = true,
                 "--paths" => plan.wanted.paths = true,
+                "--borrow" => plan.borrow = true,
                 "--real" => plan.real = Some(args.next()?.to_str()?.parse().ok()?),
                 "--drop-capabilities" => plan.drop_capabilities = true,
                 "--" => break,
@@ -128,13 +133,13 @@ mod tests {
         #[test]
         fn a_plan_survives_the_way_through_arguments(
             volumes in strings(), hidden in strings(), missing in strings(),
-            hosts in prop::collection::vec(".*", 0..3), resolver: Option<std::net::IpAddr>, connects: bool, paths: bool, real: Option<u32>, drop_capabilities: bool, program in bytes(), args in strings(),
+            hosts in prop::collection::vec(".*", 0..3), resolver: Option<std::net::IpAddr>, connects: bool, paths: bool, borrow: bool, real: Option<u32>, drop_capabilities: bool, program in bytes(), args in strings(),
         ) {
             let plan = Plan {
                 volumes: volumes.into_iter().map(PathBuf::from).collect(),
                 hidden: hidden.into_iter().map(PathBuf::from).collect(),
                 missing: missing.into_iter().map(PathBuf::from).collect(),
-                etc: Etc { hosts, resolver }, wanted: Wanted { connects, paths }, real, drop_capabilities, signal_mask: "2,15".into(), program, args,
+                etc: Etc { hosts, resolver }, wanted: Wanted { connects, paths }, borrow, real, drop_capabilities, signal_mask: "2,15".into(), program, args,
             };
             prop_assert_eq!(Plan::from_args(plan.to_args()), Some(plan));
         }

@@ -4,6 +4,7 @@
 //! The kernel reads an address again when a call is continued, so a process that rewrites it meanwhile gets past the supervisor. This
 //! shows a process a Pod's network; it does not lock it in.
 
+use std::ffi::CStr;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
@@ -23,6 +24,8 @@ use crate::linux::tree::Tree;
 
 /// An address that no network has (RFC 1112, section 4), by which a helper finds out whether its connects are led.
 const PROBE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(240, 0, 0, 1)), 0);
+/// The name of a thread while it does so, by which the supervisor knows it even where it cannot look into it.
+const PROBING: &CStr = c"inpod-probing";
 /// What the kernel never says of that one.
 const PROBED: Errno = Errno::ISCONN;
 
@@ -59,11 +62,20 @@ pub(crate) fn probe() -> Result<(), Errno> {
         SocketFlags::CLOEXEC,
         None,
     )?;
-    match rustix::net::connect(&socket, &PROBE) {
+    let name = rustix::thread::name();
+    let _ = rustix::thread::set_name(PROBING);
+    let connected = rustix::net::connect(&socket, &PROBE);
+    let _ = name.and_then(|name| rustix::thread::set_name(&name));
+    match connected {
         Err(PROBED) => Ok(()),
         Err(error) => Err(error),
         Ok(()) => Err(Errno::NETUNREACH),
     }
+}
+
+fn is_probing(thread: i32) -> bool {
+    let name = std::fs::read(format!("/proc/{thread}/comm")).unwrap_or_default();
+    name.trim_ascii_end() == PROBING.to_bytes()
 }
 
 /// Makes the calls by which a supervisor takes a socket, on a descriptor of the caller's own.
@@ -103,14 +115,16 @@ impl Supervisor {
             Ok(Asked::Hidden) => {
                 self.answer(notification.id, Answer::Fail(Errno::NOENT.raw_os_error()));
             }
-            Err(error) if self.proven.load(Ordering::Relaxed) => {
+            Err(error)
+                if self.proven.load(Ordering::Relaxed) && !is_probing(notification.thread) =>
+            {
                 tracing::warn!(
                     "refused a connect of process {}, because where it goes cannot be seen or led: {error}",
                     notification.thread
                 );
                 self.refuse(notification.id);
             }
-            // Of its probe that fails, the helper tells.
+            // Who probes finds out by the error, and tells of it.
             Err(error) => {
                 let refused = Errno::CONNREFUSED.raw_os_error();
                 let errno = error.raw_os_error().unwrap_or(refused);

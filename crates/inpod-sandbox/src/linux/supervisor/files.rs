@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::mem::offset_of;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -184,7 +184,7 @@ impl Supervisor {
     ) -> io::Result<Option<Answer>> {
         let thread = notification.thread;
         match call {
-            What::Open { flags } => self.open(notification.id, node, flags),
+            What::Open { flags } => self.open(notification, node, flags),
             What::Open2 { .. } => Ok(Some(Answer::Continue)), // became an `Open`
             What::Stat { buffer, .. } => {
                 memory::write(thread, buffer, &encode_stat(&stat(node)?))?;
@@ -212,13 +212,24 @@ impl Supervisor {
         }
     }
 
-    fn open(&self, id: u64, node: &Node, flags: u64) -> io::Result<Option<Answer>> {
+    fn open(
+        &self,
+        notification: &Notification,
+        node: &Node,
+        flags: u64,
+    ) -> io::Result<Option<Answer>> {
         let has = |wanted: i32| flags & flag(wanted) == flag(wanted);
         let error = match node {
             _ if has(libc::O_CREAT | libc::O_EXCL) => Errno::EXIST,
             Node::Link(_) => Errno::LOOP, // only with O_NOFOLLOW
             // There is no descriptor for a directory that no file system has.
             Node::Directory => Errno::OPNOTSUPP,
+            Node::Door => {
+                let process = notification.thread.unsigned_abs();
+                let channel = self.lent.lend(process)?;
+                self.give(notification.id, channel.as_fd(), true)?;
+                return Ok(None);
+            }
             Node::File(_) if has(libc::O_DIRECTORY) => Errno::NOTDIR,
             Node::File(_)
                 if flags & flag(libc::O_ACCMODE) != flag(libc::O_RDONLY) && !has(libc::O_PATH) =>
@@ -227,16 +238,15 @@ impl Supervisor {
             }
             Node::File(memory) => {
                 let file = reopen(memory)?;
-                sys::answer_with_descriptor(
-                    self.listener.as_fd(),
-                    id,
-                    file.as_fd(),
-                    has(libc::O_CLOEXEC),
-                )?;
+                self.give(notification.id, file.as_fd(), has(libc::O_CLOEXEC))?;
                 return Ok(None);
             }
         };
         Ok(Some(fail(error)))
+    }
+
+    fn give(&self, id: u64, descriptor: BorrowedFd<'_>, close_on_exec: bool) -> io::Result<()> {
+        sys::answer_with_descriptor(self.listener.as_fd(), id, descriptor, close_on_exec)
     }
 }
 
@@ -285,7 +295,7 @@ fn access(node: &Node, mode: u64) -> Answer {
 fn stat(node: &Node) -> io::Result<Stat> {
     match node {
         Node::File(memory) => Ok(fstat(memory)?),
-        Node::Directory | Node::Link(_) => {
+        Node::Directory | Node::Link(_) | Node::Door => {
             // Of the running system, so that device and times are real ones. It is root's where this process may not be looked into.
             let mut stat = rustix::fs::stat("/proc/self")?;
             (stat.st_uid, stat.st_gid) = (geteuid().as_raw(), getegid().as_raw());

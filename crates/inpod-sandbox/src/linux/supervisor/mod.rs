@@ -20,6 +20,7 @@ pub(super) use filter::Wanted;
 
 use workers::Workers;
 
+use super::lending::Lent;
 use super::sys::{self, Answer, Notification};
 use super::tree::Tree;
 use crate::Redirect;
@@ -50,6 +51,7 @@ pub(super) fn supervise(
         listener,
         redirects,
         tree,
+        lent: Lent::default(),
         proven: AtomicBool::new(false),
         workers: Workers::default(),
     });
@@ -65,6 +67,8 @@ struct Supervisor {
     redirects: Vec<Redirect>,
     /// Where paths are answered too.
     tree: Option<Arc<Mutex<Tree>>>,
+    /// Of runs inside this one.
+    lent: Lent,
     /// Whether sockets can be taken here.
     proven: AtomicBool,
     workers: Workers,
@@ -89,7 +93,11 @@ impl Supervisor {
 
     fn handle(self: &Arc<Self>, notification: Notification) {
         match (&self.tree, files::call(&notification)) {
-            (Some(tree), Some(call)) => self.path_call(tree, &notification, &call),
+            (Some(tree), Some(call)) => {
+                let inner = self.lent.tree_of(notification.thread.unsigned_abs());
+                let tree = inner.as_ref().unwrap_or(tree);
+                self.path_call(tree, &notification, &call);
+            }
             _ => self.connect_waits(notification),
         }
     }
