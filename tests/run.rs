@@ -31,7 +31,7 @@ fn main() {
         ),
         trial(
             "ended_helpers_are_kept_where_the_caller_ignores_children",
-            &[Sandbox],
+            &[Sandbox, Program("python3")],
             ignored_children,
         ),
         trial(
@@ -173,8 +173,9 @@ fn signal_death() -> Result<(), Failed> {
 /// As by a daemon of Perl or of C. What the kernel reaps itself cannot be waited for, and its number is soon another's.
 fn ignored_children() -> Result<(), Failed> {
     let run = inpod_command(&["run", "--", "cat"]);
-    let mut command = std::process::Command::new("env");
-    command.arg("--ignore-signal=CHLD").arg(run.get_program());
+    let ignoring = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])";
+    let mut command = std::process::Command::new("python3");
+    command.args(["-c", ignoring]).arg(run.get_program());
     let mut child = command
         .args(run.get_args())
         .stdin(Stdio::piped())
@@ -192,7 +193,7 @@ fn ignored_children() -> Result<(), Failed> {
         .find_map(|line| line.strip_prefix("SigIgn:\t"));
     let ignored = u64::from_str_radix(ignored.ok_or("a mask in /proc")?, 16)?;
     drop(stdin);
-    equal(child.wait()?.code(), Some(0))?;
+    equal(inpod_tests::wait(&mut child)?.code(), Some(0))?;
     equal(ignored & 1 << (SIGCHLD - 1), 0)
 }
 

@@ -14,7 +14,7 @@ use libtest_mimic::Failed;
 
 const REFUSE: &str = env!("CARGO_BIN_EXE_inpod-refuse");
 
-/// One at a time: where connections cannot be led there is one localhost:8001.
+/// One at a time: where connections cannot be led there is one localhost:8001, and where files are on the machine itself, all see them.
 static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 fn main() {
@@ -221,6 +221,7 @@ fn early_end(there: impl Fn(Command) -> Command) -> Result<(), Failed> {
 }
 
 fn nothing() -> Result<(), Failed> {
+    let _alone = ALONE.lock();
     let script = "
 [ -e /var/run/secrets/kubernetes.io/serviceaccount/token ] || echo no token
 echo $KUBERNETES_SERVICE_HOST
@@ -234,8 +235,8 @@ inpod api /api 2>/dev/null || echo no way in";
 
 /// With files on the machine itself, what the sidecar has CMD would have too.
 fn in_sight() -> Result<(), Failed> {
-    const FOLDER: &str = "/var/run/secrets/kubernetes.io";
-    let files_are_there = || Path::new(FOLDER).exists();
+    let _alone = ALONE.lock();
+    let files_are_there = || Path::new("/var/run/secrets/kubernetes.io").exists();
     equal(files_are_there(), false)?;
     let mut command = run(&["--sidecar=sleep 1000.0625"], "echo CMD runs");
     let ended = output(&mut MACHINES[4].command(REFUSE, &command))?;

@@ -70,6 +70,21 @@ pub enum Error {
     Killed,
 }
 
+impl Error {
+    /// Of one way; what to change is found out once all were tried.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "nothing is tried there")
+    )]
+    pub(crate) fn refused(way: Way, what: impl Into<String>, source: impl Into<io::Error>) -> Self {
+        let (what, source) = (what.into(), source.into());
+        Self::Refused {
+            attempts: vec![Attempt { way, what, source }],
+            remedy: String::new(),
+        }
+    }
+}
+
 /// A way that was tried in vain.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -26,11 +26,15 @@ pub struct View {
     pub namespace: String,
     /// Directories that are empty and private for the process, where they exist.
     pub hidden: Vec<PathBuf>,
-    /// As [`hidden`](Self::hidden), but what cannot hide these is refused.
+    /// As [`hidden`](Self::hidden), and a way that hides nothing is refused where one of these is there at the start.
     pub withheld: Vec<PathBuf>,
 }
 
 impl View {
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "nothing is shown there")
+    )]
     pub(crate) fn out_of_sight(&self) -> impl Iterator<Item = &PathBuf> {
         self.hidden.iter().chain(&self.withheld)
     }

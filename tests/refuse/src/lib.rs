@@ -69,7 +69,7 @@ pub fn refuse(refusals: &[Refusal]) -> io::Result<()> {
             _ => {}
         }
     }
-    let eperm = if refusals.contains(&Refusal::ByKilling) {
+    let refused = if refusals.contains(&Refusal::ByKilling) {
         SeccompAction::KillProcess
     } else {
         SeccompAction::Errno(libc::EPERM.cast_unsigned())
@@ -79,7 +79,7 @@ pub fn refuse(refusals: &[Refusal]) -> io::Result<()> {
             Refusal::UserNamespaces => {
                 let user = flagged(0, libc::CLONE_NEWUSER)?;
                 filter(
-                    eperm.clone(),
+                    refused.clone(),
                     [
                         (libc::SYS_unshare, vec![user.clone()]),
                         (libc::SYS_clone, vec![user]),
@@ -90,7 +90,7 @@ pub fn refuse(refusals: &[Refusal]) -> io::Result<()> {
                 filter(enosys, [(libc::SYS_clone3, vec![])])?;
             }
             Refusal::Mounts => filter(
-                eperm.clone(),
+                refused.clone(),
                 [
                     libc::SYS_mount,
                     libc::SYS_fsopen,
@@ -101,11 +101,11 @@ pub fn refuse(refusals: &[Refusal]) -> io::Result<()> {
                 ]
                 .map(|call| (call, vec![])),
             )?,
-            Refusal::Sockets => filter(eperm.clone(), [(libc::SYS_pidfd_getfd, vec![])])?,
+            Refusal::Sockets => filter(refused.clone(), [(libc::SYS_pidfd_getfd, vec![])])?,
             Refusal::Listeners => {
                 let listener = i32::try_from(libc::SECCOMP_FILTER_FLAG_NEW_LISTENER);
                 let listener = flagged(1, listener.map_err(io::Error::other)?)?;
-                filter(eperm.clone(), [(libc::SYS_seccomp, vec![listener])])?;
+                filter(refused.clone(), [(libc::SYS_seccomp, vec![listener])])?;
             }
             Refusal::Administration | Refusal::NamespacesLeft | Refusal::ByKilling => {}
         }

@@ -229,8 +229,9 @@ impl Containers {
 
 impl Names {
     pub(super) fn renew(&self, services: &Services) {
+        let seen = services.seen(self.api_server);
         for sandbox in &self.sandboxes {
-            sandbox.update_services(&services.seen(self.api_server));
+            sandbox.update_services(&seen);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use inpod_sandbox::{View, Way};
 
 use super::reach::Reach;
-use super::view;
+use super::{service, view};
 use crate::failure::Failure;
 
 /// `--explain`: goes as far as a run would, with nothing to show and nothing to start.
@@ -18,7 +18,7 @@ pub(super) fn explain() -> Result<ExitCode, Failure> {
         view.volumes
             .insert(view::MOUNT_PATH.into(), BTreeMap::new());
         view.hosts = vec![(service.ip(), vec!["kubernetes.default.svc".into()])];
-        view.services = vec![view::api_server(service.ip())];
+        view.services = vec![service::api_server_at(service.ip())];
         if reach.address().is_none() {
             view.redirects = vec![view::nowhere(service)];
         }

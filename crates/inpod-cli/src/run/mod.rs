@@ -9,6 +9,7 @@ mod interrupt;
 mod pod;
 mod program;
 mod reach;
+mod service;
 mod services;
 mod token;
 mod view;
@@ -153,7 +154,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
                 .services
                 .follow(client.clone(), move |services| names.renew(services));
             meanwhile.spawn_on(services, runtime.handle());
-            containers.wait()
+            let ended = containers.wait();
+            runtime.block_on(meanwhile.shutdown());
+            ended
         });
 
     // The Pod ends with its process, whichever way that went; but CMD's status is what it is.

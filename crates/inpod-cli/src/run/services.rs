@@ -1,50 +1,44 @@
 //! The cluster's Services, whose names a Pod can resolve: as they are at its start, and as they come and go.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use inpod::{Client, WatchEvent};
-use serde::Deserialize;
+use tokio::time::{sleep, timeout};
 
+use super::service::{self, API_SERVER, Service};
 use crate::failure::Failure;
 
-/// How long the server keeps a watch; then, and where it is cut off, the Services are listed again.
+/// How long the server keeps a watch.
 const WATCH: Duration = Duration::from_secs(300);
-/// By how much an end may be late before the watch is taken for dead, as after a suspended machine's sleep.
+/// By how much an answer may be late before a connection is taken for dead, as after a suspended machine's sleep.
 const LATE: Duration = Duration::from_secs(30);
-/// Between the end of a watch and the next list.
-const PAUSE: Duration = Duration::from_secs(1);
+/// After so many failures in a row they are told of: one of them may be a server that starts anew.
+const TOLD: u32 = 3;
 
-/// The API server's own, in every cluster.
-pub(super) const API_SERVER: (&str, &str) = ("default", "kubernetes");
+const COLLECTION: &str = "/api/v1/services";
 
 /// Services by namespace and name.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 pub(super) struct Services {
     known: BTreeMap<(String, String), inpod_sandbox::Service>,
-    /// The list's resourceVersion; `None` for one who may not list them, and knows the API server's.
+    /// Where a watch goes on from; `None` for one who may not list them.
     version: Option<String>,
 }
 
 impl Services {
-    pub(super) async fn list(client: &Client) -> Result<Self, Failure> {
-        let (items, version) = match client.get::<List>("/api/v1/services").await {
-            Ok(list) => (list.items, Some(list.metadata.resource_version)),
+    /// Who may not list them knows the API server's.
+    pub(super) async fn at_first(client: &Client) -> Result<Self, Failure> {
+        match Self::list(client).await {
             Err(inpod::Error::Api(status)) if status.code == 403 => {
-                (vec![api_server(client).await?], None)
+                let service = service::api_server(client).await?;
+                Ok(Self::new([service], None))
             }
-            Err(error) => return Err(error.into()),
-        };
-        let mut services = Self {
-            known: BTreeMap::new(),
-            version,
-        };
-        for service in items {
-            services.insert(service);
+            listed => Ok(listed?),
         }
-        Ok(services)
     }
 
     /// As a process sees them that meets the API server at this address.
@@ -58,137 +52,181 @@ impl Services {
         services
     }
 
-    /// Shows every change, for as long as somebody looks.
+    /// Shows every change, for as long as it is polled. Where the API server cannot be asked, what is known stays.
     pub(super) async fn follow(mut self, client: Client, show: impl Fn(&Self)) {
-        while self.version.is_some() {
-            let ended = match tokio::time::timeout(WATCH + LATE, self.watch(&client, &show)).await {
-                Ok(ended) => ended,
-                Err(_elapsed) => Err(Failure::new("the API server did not answer")),
-            };
-            if let Err(failure) = ended {
-                tracing::debug!("the Services are listed again: {failure}");
+        let mut failures = 0;
+        while let Some(version) = self.version.clone() {
+            let watched = timeout(WATCH + LATE, self.watch(&client, &version, &show)).await;
+            let mut failed = watched.unwrap_or_else(|_elapsed| Err(no_answer()));
+            if let Err(failure) = &failed
+                && failure.code == Some(410)
+            {
+                failed = self.catch_up(&client, &show).await;
             }
-            tokio::time::sleep(PAUSE).await;
-            match Self::list(&client).await {
-                Ok(services) => {
-                    self = services;
-                    show(&self);
+            // Something was heard, whatever came then.
+            if failed.is_ok() || self.version.as_ref() != Some(&version) {
+                failures = 0;
+            }
+            if let Err(failure) = failed {
+                failures += 1;
+                if failures == TOLD {
+                    let Unheard { message, .. } = failure;
+                    tracing::warn!(
+                        "the names of Services that come and go are not followed, which is tried again: {message}"
+                    );
                 }
-                Err(failure) => tracing::debug!("the Services were not listed: {failure}"),
             }
+            sleep(pause(failures, RandomState::new().hash_one(()))).await;
         }
     }
 
-    async fn watch(&mut self, client: &Client, show: impl Fn(&Self)) -> Result<(), Failure> {
-        let version = self.version.as_deref().unwrap_or_default();
+    /// Until the server ends it.
+    async fn watch(
+        &mut self,
+        client: &Client,
+        version: &str,
+        show: impl Fn(&Self),
+    ) -> Result<(), Unheard> {
         let seconds = WATCH.as_secs();
-        let path = format!("/api/v1/services?resourceVersion={version}&timeoutSeconds={seconds}");
+        let path = format!(
+            "{COLLECTION}?allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={seconds}"
+        );
         let mut events = client.watch::<Service>(&path).await?;
         while let Some(event) = events.next().await {
-            match event? {
-                WatchEvent::Added(service) | WatchEvent::Modified(service) => self.insert(service),
-                WatchEvent::Deleted(service) => {
-                    self.known.remove(&service.key());
-                }
-                _ => continue,
+            if self.apply(event?) {
+                show(self);
             }
-            show(self);
         }
         Ok(())
     }
 
-    fn insert(&mut self, service: Service) {
-        self.known.insert(service.key(), service.named());
-    }
-}
-
-/// The API server's Service, which every Pod knows.
-pub(super) async fn api_server(client: &Client) -> Result<Service, Failure> {
-    let (namespace, name) = API_SERVER;
-    let path = format!("/api/v1/namespaces/{namespace}/services/{name}");
-    Ok(client.get(&path).await?)
-}
-
-#[derive(Deserialize)]
-struct List {
-    metadata: ListMetadata,
-    items: Vec<Service>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ListMetadata {
-    resource_version: String,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Service {
-    metadata: Metadata,
-    spec: Spec,
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    namespace: String,
-    name: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Spec {
-    /// `None` for a headless one, nothing for an `ExternalName`.
-    #[serde(rename = "clusterIP", default)]
-    cluster_ip: String,
-    #[serde(rename = "clusterIPs", default)]
-    cluster_ips: Vec<String>,
-    #[serde(default)]
-    ports: Vec<ServicePort>,
-}
-
-#[derive(Deserialize)]
-struct ServicePort {
-    name: Option<String>,
-    protocol: Option<String>,
-    port: u16,
-}
-
-impl Service {
-    /// Its first address and port.
-    pub(super) fn address(&self) -> Result<SocketAddr, Failure> {
-        let failed = |what: &str| {
-            let Metadata { namespace, name } = &self.metadata;
-            Failure::new(format!("the Service {name} of {namespace} has {what}"))
-        };
-        let port = self.spec.ports.first().ok_or_else(|| failed("no port"))?;
-        let address = &self.spec.cluster_ip;
-        let ip = address
-            .parse()
-            .map_err(|_| failed(&format!("the address {address:?}, which is none")))?;
-        Ok(SocketAddr::new(ip, port.port))
+    /// From where the server does not know any more what has happened since.
+    async fn catch_up(&mut self, client: &Client, show: impl Fn(&Self)) -> Result<(), Unheard> {
+        let listed = timeout(LATE, Self::list(client)).await;
+        *self = listed.map_err(|_elapsed| no_answer())??;
+        show(self);
+        Ok(())
     }
 
-    fn key(&self) -> (String, String) {
-        (self.metadata.namespace.clone(), self.metadata.name.clone())
+    async fn list(client: &Client) -> Result<Self, inpod::Error> {
+        let list = client.list::<Service>(COLLECTION).await?;
+        Ok(Self::new(list.items, Some(list.metadata.resource_version)))
     }
 
-    /// As DNS knows it.
-    fn named(self) -> inpod_sandbox::Service {
-        let Self { metadata, spec } = self;
-        let addresses = if spec.cluster_ips.is_empty() {
-            vec![spec.cluster_ip]
-        } else {
-            spec.cluster_ips
-        };
-        let port = |port: ServicePort| inpod_sandbox::ServicePort {
-            name: port.name,
-            protocol: port.protocol.unwrap_or_else(|| "TCP".into()).to_lowercase(),
-            port: port.port,
-        };
-        inpod_sandbox::Service {
-            namespace: metadata.namespace,
-            name: metadata.name,
-            addresses: addresses.iter().filter_map(|ip| ip.parse().ok()).collect(),
-            ports: spec.ports.into_iter().map(port).collect(),
+    fn new(services: impl IntoIterator<Item = Service>, version: Option<String>) -> Self {
+        let named = services
+            .into_iter()
+            .map(|service| (service.key(), service.named()));
+        Self {
+            known: named.collect(),
+            version,
         }
+    }
+
+    /// Whether it changed anything.
+    fn apply(&mut self, event: WatchEvent<Service>) -> bool {
+        let (version, changed) = match event {
+            WatchEvent::Added(service) | WatchEvent::Modified(service) => {
+                let version = service.version().to_owned();
+                let key = service.key();
+                let named = service.named();
+                let changed = self.known.get(&key) != Some(&named);
+                self.known.insert(key, named);
+                (version, changed)
+            }
+            WatchEvent::Deleted(service) => {
+                let gone = self.known.remove(&service.key());
+                (service.version().to_owned(), gone.is_some())
+            }
+            WatchEvent::Bookmark {
+                resource_version, ..
+            } => (resource_version, false),
+            _ => return false,
+        };
+        self.version = Some(version);
+        changed
+    }
+}
+
+/// Why nothing is heard of Services.
+struct Unheard {
+    /// Of a status.
+    code: Option<u16>,
+    message: String,
+}
+
+impl From<inpod::Error> for Unheard {
+    fn from(error: inpod::Error) -> Self {
+        let code = match &error {
+            inpod::Error::Api(status) => Some(status.code),
+            _ => None,
+        };
+        Self {
+            code,
+            message: error.to_string(),
+        }
+    }
+}
+
+fn no_answer() -> Unheard {
+    Unheard {
+        code: None,
+        message: "the API server did not answer".into(),
+    }
+}
+
+/// Before the API server is asked again, after so many failures: up to half as much more by a random number, since many may wait for
+/// the same server.
+fn pause(failures: u32, random: u64) -> Duration {
+    let pause = Duration::from_secs(1 << failures.min(5));
+    let thousandths = u32::try_from(random % 1000).unwrap_or_default();
+    pause + pause / 2 * thousandths / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(name: &str, version: &str, spec: &str) -> Service {
+        let metadata = format!(
+            r#"{{"namespace": "default", "name": "{name}", "resourceVersion": "{version}"}}"#
+        );
+        serde_json::from_str(&format!(r#"{{"metadata": {metadata}, "spec": {spec}}}"#)).unwrap()
+    }
+
+    fn names(services: &Services) -> Vec<&str> {
+        let known = services.known.keys();
+        known.map(|(_, name)| name.as_str()).collect()
+    }
+
+    #[test]
+    fn events_change_what_is_known_and_where_a_watch_goes_on() {
+        let ip = r#"{"clusterIP": "10.96.0.7"}"#;
+        let mut services = Services::new([service("a", "1", ip)], Some("5".into()));
+        assert!(services.apply(WatchEvent::Added(service("b", "6", ip))));
+        assert!(!services.apply(WatchEvent::Modified(service("b", "7", ip))));
+        assert!(services.apply(WatchEvent::Modified(service("b", "8", "{}"))));
+        assert!(services.apply(WatchEvent::Deleted(service("a", "9", ip))));
+        assert_eq!(
+            (names(&services), services.version.as_deref()),
+            (vec!["b"], Some("9"))
+        );
+    }
+
+    #[test]
+    fn the_api_servers_is_where_it_is_met() {
+        let services = Services::new(
+            [service("kubernetes", "1", r#"{"clusterIP": "10.96.0.1"}"#)],
+            None,
+        );
+        let met = "240.0.1.2".parse().unwrap();
+        assert_eq!(services.seen(met)[0].addresses, [met]);
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_is_asked_less_and_less_and_not_by_all_at_once() {
+        assert_eq!(pause(0, 0), Duration::from_secs(1));
+        assert_eq!(pause(100, 0), Duration::from_secs(32));
+        assert!(pause(3, 999) > pause(3, 0) && pause(3, 999) < Duration::from_secs(12));
     }
 }

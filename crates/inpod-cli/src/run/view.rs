@@ -12,7 +12,8 @@ use tokio::time::timeout;
 
 use super::account::Account;
 use super::reach::Reach;
-use super::services::{self, Services};
+use super::service;
+use super::services::Services;
 use crate::failure::Failure;
 
 /// Where a Pod's containers find their service account; clients have it built in.
@@ -25,17 +26,6 @@ pub(super) const SERVICE: SocketAddr =
 /// A redirect that nothing comes of.
 pub(super) fn nowhere(from: SocketAddr) -> Redirect {
     Redirect::new(from, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-}
-
-/// The API server's Service, as DNS knows it.
-pub(super) fn api_server(address: IpAddr) -> inpod_sandbox::Service {
-    let (namespace, name) = services::API_SERVER;
-    inpod_sandbox::Service {
-        namespace: namespace.into(),
-        name: name.into(),
-        addresses: vec![address],
-        ports: Vec::new(),
-    }
 }
 
 /// The names of the API server's Service that a Pod can resolve.
@@ -69,7 +59,7 @@ impl Cluster {
         account: &Account,
         token: Option<&str>,
     ) -> Result<Self, Failure> {
-        let service = services::api_server(client).await?.address()?;
+        let service = service::api_server(client).await?.address()?;
         let ca = root_ca(client, &account.namespace).await?;
         Ok(Self {
             service,
@@ -77,7 +67,7 @@ impl Cluster {
             files: token.map_or_else(Files::new, |token| files(token, &ca, &account.namespace)),
             ca,
             namespace: account.namespace.clone(),
-            services: Services::list(client).await?,
+            services: Services::at_first(client).await?,
         })
     }
 

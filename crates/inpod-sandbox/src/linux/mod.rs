@@ -3,6 +3,7 @@
 //! [`spawn`] tries one [`Way`] after the other. [`Sandbox`] is what they have in common: volumes, signals, the terminal. What
 //! they differ in is who shows the files: [`helpers`] by mounts or on the machine itself, or the [`supervisor`] from a [`tree`].
 
+mod address;
 mod channel;
 mod etc;
 mod helpers;
@@ -20,7 +21,6 @@ mod tree;
 mod volume;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+pub use address::{nested_address, own_address};
 use channel::Message;
 use etc::Etc;
 use helpers::Helpers;
@@ -56,9 +57,10 @@ pub fn enter_if_asked() {
 
 /// Starts a process that sees the view.
 ///
-/// It keeps the caller's user, groups, working directory, terminal, process group, signal dispositions and inherited descriptors.
-/// The calling program becomes a child subreaper, and ignores SIGCHLD no more. Where there are no namespaces ([`Sandbox::way`]), children that it starts after this
-/// one and that are no sandboxes are killed when the sandbox ends: they cannot be told from what the process left.
+/// It keeps the caller's user, groups, working directory, terminal, process group, inherited descriptors and signal dispositions, but
+/// for SIGCHLD and SIGPIPE, which are the default ones. The calling program becomes a child subreaper, and ignores SIGCHLD no more.
+/// Where there are no namespaces ([`Sandbox::way`]), children that it starts after this one and that are no sandboxes are killed
+/// when the sandbox ends: they cannot be told from what the process left.
 ///
 /// # Errors
 /// [`Error::NotFound`] and [`Error::NotExecutable`] for the program, [`Error::Refused`] where this machine lets no way of showing
@@ -66,7 +68,7 @@ pub fn enter_if_asked() {
 pub fn spawn(view: &View, command: &Command) -> Result<Sandbox, Error> {
     let terminal = Terminal::foreground();
     let mut refused = Vec::new();
-    for way in Way::ALL {
+    for way in ways() {
         let started = prepare(way, view, command)
             .and_then(|prepared| prepared.helpers.go(way, command).map(|()| prepared));
         match started {
@@ -94,7 +96,7 @@ pub fn spawn(view: &View, command: &Command) -> Result<Sandbox, Error> {
 pub fn check(view: &View) -> Result<Way, Error> {
     let command = Command::new("");
     let mut refused = Vec::new();
-    for way in Way::ALL {
+    for way in ways() {
         match prepare(way, view, &command)
             .and_then(|prepared| prepared.helpers.prove(way, &command))
         {
@@ -106,23 +108,12 @@ pub fn check(view: &View) -> Result<Way, Error> {
     Err(refusal(refused))
 }
 
-/// The address at which a process in a sandbox inside this process's reaches `port` of this machine's loopback; `None` if this
-/// process is in none. Linux allows one supervisor of connections, so the outer one leads there.
-pub fn nested_address(port: u16) -> Option<SocketAddr> {
-    supervisor::probe()
-        .is_ok()
-        .then(|| supervisor::nested_address(port))
-}
-
-/// An address of loopback for this process, which nobody else should have: for what is to be met at a port of its own.
-pub fn own_address() -> IpAddr {
-    // Neither 0 nor 255 at the end, which some programs take for a network's own.
-    const LAST: u32 = 254;
-    // Linux numbers processes with no more than 22 bits, and rarely uses the first: 127.160.0.1 up to 127.224.128.254.
-    let number = std::process::id();
-    let [_, _, high, low] = (number / LAST).to_be_bytes();
-    let last = u8::try_from(number % LAST + 1).unwrap_or(1);
-    IpAddr::from([127, 160_u8.saturating_add(high), low, last])
+/// Not worth a word: the run around this one, where there is none.
+fn ways() -> impl Iterator<Item = Way> {
+    let around = Path::new(PROBE).symlink_metadata().is_ok();
+    Way::ALL
+        .into_iter()
+        .filter(move |way| around || *way != Way::Around)
 }
 
 fn refusal(attempts: Vec<Attempt>) -> Error {
@@ -145,12 +136,8 @@ type Volumes = BTreeMap<PathBuf, Mounted>;
 
 /// Everything but the start of the program.
 fn prepare(way: Way, view: &View, command: &Command) -> Result<Prepared, Error> {
-    if way == Way::Around && Path::new(PROBE).symlink_metadata().is_err() {
-        return Err(refusal(Vec::new())); // not worth a word where there is no run around this one
-    }
     if let Some(what) = beyond(way, view) {
-        let source = Errno::OPNOTSUPP.into();
-        return Err(refusal(vec![Attempt { way, what, source }]));
+        return Err(Error::refused(way, what, Errno::OPNOTSUPP));
     }
     let names = if way == Way::RealFiles {
         None // it shows no other name server

@@ -8,6 +8,7 @@
 //! Without, a *guardian* does as much of that as can be done. What it cannot do once it is killed, the caller does.
 
 mod attend;
+mod ended;
 mod guardian;
 mod init;
 mod mounts;
@@ -24,10 +25,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::retry_on_intr;
-use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 
+use ended::Ended;
 use plan::Plan;
 use real::RealFiles;
 use start::Role;
@@ -38,7 +38,7 @@ use super::etc::Etc;
 use super::orphans::Orphans;
 use super::supervisor::Wanted;
 use super::sys;
-use crate::{Attempt, Command, Error, View, Way};
+use crate::{Command, Error, View, Way};
 
 /// Helpers that have everything in place, ready to start the program.
 #[derive(Debug)]
@@ -63,10 +63,6 @@ enum Outer {
     Guardian(Leavings),
 }
 
-/// A helper's pidfd, waited for when dropped.
-#[derive(Debug)]
-struct Ended(OwnedFd);
-
 /// What a guardian leaves when it is killed, cleared up when dropped.
 #[derive(Debug)]
 struct Leavings {
@@ -79,9 +75,6 @@ struct Leavings {
     owned: bool,
     cleared: AtomicBool,
 }
-
-/// What setup exits with when a policy killed init, as a shell would.
-const KILLED_BY_POLICY: i32 = 128 + nix::libc::SIGSYS;
 
 /// Guardians that live, which are not to be taken for what another one left.
 static GUARDIANS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
@@ -130,7 +123,7 @@ fn start(
     let helper = start::helper(role, channel.as_fd(), plan, environment).map_err(not_started)?;
     let pidfd = pidfd_open(helper, PidfdFlags::empty());
     let pidfd = pidfd.map_err(|error| not_started(io::Error::from(error)))?;
-    Ok((helper, Ended(pidfd)))
+    Ok((helper, Ended::new(pidfd)))
 }
 
 /// Setup at work.
@@ -188,14 +181,20 @@ impl Guarded {
         let mut descriptors = match self.channel.receive().map_err(not_started)? {
             Some((Message::Ready, descriptors)) => descriptors,
             Some((Message::Failed(failure), _)) => return Err(error(failure, way, command)),
-            _ => return Err(self.leavings.guardian.early(way)),
+            None => return Err(self.leavings.guardian.early(way)),
+            Some(_) => return Err(Error::Killed),
         };
         self.leavings.owned = true;
         let mut last = |there: bool| if there { descriptors.pop() } else { None };
         Ok(Helpers {
             listener: last(plan.wanted != Wanted::default()),
             borrowed: last(plan.borrow),
-            inner: self.leavings.guardian.0.try_clone().map_err(not_started)?,
+            inner: self
+                .leavings
+                .guardian
+                .pidfd()
+                .try_clone_to_owned()
+                .map_err(not_started)?,
             channel: self.channel,
             volumes: descriptors,
             outer: Outer::Guardian(self.leavings),
@@ -219,11 +218,13 @@ impl Helpers {
             what: "start the program".into(),
             source,
         };
-        self.channel.send(message, &[]).map_err(failed)?;
+        // Where nobody reads it, what was said before is more than that.
+        let _ = self.channel.send(message, &[]);
         match self.channel.receive().map_err(failed)? {
             Some((Message::Started, _)) => Ok(()),
             Some((Message::Failed(failure), _)) => Err(error(failure, way, command)),
-            _ => Err(self.outermost().early(way)),
+            None => Err(self.outermost().early(way)),
+            Some(_) => Err(Error::Killed),
         }
     }
 
@@ -236,14 +237,14 @@ impl Helpers {
 
     /// The pidfd of the outermost: it never ends before the inner one, unless by force.
     pub(super) fn outer(&self) -> BorrowedFd<'_> {
-        self.outermost().0.as_fd()
+        self.outermost().pidfd()
     }
 
     /// Once the inner one has ended: leaves nothing behind.
     pub(super) fn reap(&self) {
         match &self.outer {
             Outer::Setup(setup) => {
-                let _ = setup.wait();
+                let _ = setup.came_to_its_end();
                 // Ours only when setup was killed.
                 let _ = waitid(
                     WaitId::PidFd(self.inner.as_fd()),
@@ -255,63 +256,13 @@ impl Helpers {
     }
 }
 
-impl Ended {
-    /// Waits for something on the channel, or for the helper's end, and tells whether it has ended.
-    fn or_message(&self, channel: &Channel) -> io::Result<bool> {
-        let mut ready = [
-            PollFd::new(&self.0, PollFlags::IN),
-            PollFd::new(channel, PollFlags::IN),
-        ];
-        retry_on_intr(|| poll(&mut ready, None))?;
-        Ok(!ready[0].revents().is_empty())
-    }
-
-    /// Whether it came to its end by itself, and was waited for now.
-    fn wait(&self) -> bool {
-        self.status().is_some_and(|status| status.exited())
-    }
-
-    /// Why it has ended before anything was started.
-    fn early(&self, way: Way) -> Error {
-        let Some(status) = self.status() else {
-            return Error::Killed;
-        };
-        let by_policy = status.terminating_signal() == Some(nix::libc::SIGSYS)
-            || status.exit_status() == Some(KILLED_BY_POLICY);
-        if !by_policy {
-            return Error::Killed;
-        }
-        let source = io::Error::other("a seccomp policy killed who tried (SIGSYS)");
-        Error::Refused {
-            attempts: vec![Attempt {
-                way,
-                what: "make it".into(),
-                source,
-            }],
-            remedy: String::new(),
-        }
-    }
-
-    /// Once: it is none of ours after that.
-    fn status(&self) -> Option<WaitIdStatus> {
-        let waited = || waitid(WaitId::PidFd(self.0.as_fd()), WaitIdOptions::EXITED);
-        retry_on_intr(waited).ok().flatten()
-    }
-}
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.wait();
-    }
-}
-
 impl Leavings {
     /// Once: later, what looks the same may be another's.
     fn clear(&self) {
         if self.cleared.swap(true, Ordering::Relaxed) {
             return;
         }
-        let cleared_up = self.guardian.wait();
+        let cleared_up = self.guardian.came_to_its_end();
         guardians().retain(|guardian| *guardian != self.number);
         let spared: Vec<Pid> = self
             .spared
@@ -369,10 +320,7 @@ fn error(failure: Failure, way: Way, command: &Command) -> Error {
             program: program(),
             source,
         },
-        (Stage::Permission | Stage::Listener, _) => Error::Refused {
-            attempts: vec![Attempt { way, what, source }],
-            remedy: String::new(),
-        },
+        (Stage::Permission | Stage::Listener, _) => Error::refused(way, what, source),
         (Stage::Setup, _) => Error::Setup { what, source },
     }
 }

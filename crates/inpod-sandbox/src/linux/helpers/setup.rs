@@ -12,7 +12,7 @@ use rustix::thread::{
     set_capabilities,
 };
 
-use super::KILLED_BY_POLICY;
+use super::ended::KILLED_BY_POLICY;
 use super::plan::Plan;
 use super::start::{self, Role};
 use crate::linux::channel::{Channel, Failure, Message, Stage};

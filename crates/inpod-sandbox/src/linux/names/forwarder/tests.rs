@@ -156,6 +156,21 @@ fn the_clusters_names_are_answered_over_both_transports_and_families() {
 }
 
 #[test]
+fn a_zone_that_has_changed_is_answered_from_at_once() {
+    let zone = zone();
+    let forwarder = start(Arc::clone(&zone), Vec::new(), V4).unwrap();
+    let udp = asker(at(&forwarder));
+    let asked = || {
+        udp.send(&ask("kubernetes.default.svc.cluster.local.", kind::A))
+            .unwrap();
+        show(&receive(&udp).0)[0].clone()
+    };
+    assert_eq!(asked(), "NOERROR qr aa rd");
+    *zone.write().unwrap() = Zone::new("default", &[]);
+    assert_eq!(asked(), "NXDOMAIN qr aa rd");
+}
+
+#[test]
 fn it_is_asked_at_a_name_servers_own_address_where_it_can_be() {
     let [local, far] = ["127.0.0.53:53", "192.0.2.1:53"].map(|server| server.parse().unwrap());
     let forwarder = forwarder(&[local, far], PATIENT);

@@ -1,0 +1,135 @@
+//! One Service, from the API to what DNS makes of it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use inpod::Client;
+use serde::Deserialize;
+
+use crate::failure::Failure;
+
+/// The API server's own, in every cluster.
+pub(super) const API_SERVER: (&str, &str) = ("default", "kubernetes");
+/// The API server's Service, which every Pod knows.
+pub(super) async fn api_server(client: &Client) -> Result<Service, Failure> {
+    let (namespace, name) = API_SERVER;
+    let path = format!("/api/v1/namespaces/{namespace}/services/{name}");
+    Ok(client.get(&path).await?)
+}
+
+/// The same as DNS knows it, at an address, without asking anybody.
+pub(super) fn api_server_at(address: IpAddr) -> inpod_sandbox::Service {
+    let (namespace, name) = API_SERVER;
+    inpod_sandbox::Service {
+        namespace: namespace.into(),
+        name: name.into(),
+        addresses: vec![address],
+        ports: Vec::new(),
+    }
+}
+
+/// A Service, as the API server tells it.
+#[derive(Deserialize)]
+pub(super) struct Service {
+    metadata: Metadata,
+    spec: Spec,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    namespace: String,
+    name: String,
+    #[serde(default)]
+    resource_version: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec {
+    /// `None` for a headless one, nothing for an `ExternalName`.
+    #[serde(rename = "clusterIP", default)]
+    cluster_ip: String,
+    #[serde(rename = "clusterIPs", default)]
+    cluster_ips: Vec<String>,
+    #[serde(default)]
+    ports: Vec<ServicePort>,
+}
+
+#[derive(Deserialize)]
+struct ServicePort {
+    name: Option<String>,
+    protocol: Option<String>,
+    port: u16,
+}
+
+impl Service {
+    /// Its first address and port.
+    pub(super) fn address(&self) -> Result<SocketAddr, Failure> {
+        let failed = |what: &str| {
+            let Metadata {
+                namespace, name, ..
+            } = &self.metadata;
+            Failure::new(format!("the Service {name} of {namespace} has {what}"))
+        };
+        let port = self.spec.ports.first().ok_or_else(|| failed("no port"))?;
+        let address = &self.spec.cluster_ip;
+        let ip = address
+            .parse()
+            .map_err(|_| failed(&format!("the address {address:?}, which is none")))?;
+        Ok(SocketAddr::new(ip, port.port))
+    }
+
+    /// Its resourceVersion.
+    pub(super) fn version(&self) -> &str {
+        &self.metadata.resource_version
+    }
+
+    /// Its namespace and name.
+    pub(super) fn key(&self) -> (String, String) {
+        (self.metadata.namespace.clone(), self.metadata.name.clone())
+    }
+
+    /// As DNS knows it.
+    pub(super) fn named(self) -> inpod_sandbox::Service {
+        let Self { metadata, spec } = self;
+        let addresses = if spec.cluster_ips.is_empty() {
+            vec![spec.cluster_ip]
+        } else {
+            spec.cluster_ips
+        };
+        let port = |port: ServicePort| inpod_sandbox::ServicePort {
+            name: port.name,
+            protocol: port.protocol.unwrap_or_else(|| "TCP".into()).to_lowercase(),
+            port: port.port,
+        };
+        inpod_sandbox::Service {
+            namespace: metadata.namespace,
+            name: metadata.name,
+            addresses: addresses.iter().filter_map(|ip| ip.parse().ok()).collect(),
+            ports: spec.ports.into_iter().map(port).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(spec: &str) -> Service {
+        let metadata = r#"{"namespace": "default", "name": "a"}"#;
+        serde_json::from_str(&format!(r#"{{"metadata": {metadata}, "spec": {spec}}}"#)).unwrap()
+    }
+
+    #[test]
+    fn a_service_is_known_as_dns_knows_it() {
+        let addresses = |spec: &str| service(spec).named().addresses;
+        assert!(addresses(r#"{"clusterIP": "None"}"#).is_empty());
+        assert!(addresses(r#"{"type": "ExternalName", "externalName": "x.example"}"#).is_empty());
+        let both = r#"{"clusterIP": "10.96.0.7", "clusterIPs": ["10.96.0.7", "fd00::7"]}"#;
+        assert_eq!(addresses(both).len(), 2);
+        let ports = service(r#"{"ports": [{"port": 1}, {"port": 2, "protocol": "UDP"}]}"#);
+        let ports = ports.named().ports;
+        let protocols: Vec<_> = ports.iter().map(|port| port.protocol.as_str()).collect();
+        assert_eq!(protocols, ["tcp", "udp"]);
+    }
+}

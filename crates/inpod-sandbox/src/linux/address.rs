@@ -1,0 +1,52 @@
+//! Addresses at which what a sandbox needs is met.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::supervisor;
+
+/// The address at which a process in a sandbox inside this process's reaches `port` of this machine's loopback; `None` if this
+/// process is in none. Linux allows one supervisor of connections, so the outer one leads there.
+pub fn nested_address(port: u16) -> Option<SocketAddr> {
+    supervisor::probe()
+        .is_ok()
+        .then(|| supervisor::nested_address(port))
+}
+
+/// An address of loopback for this process, which nobody else should have: for what is to be met at a port of its own.
+pub fn own_address() -> IpAddr {
+    address_of(std::process::id())
+}
+
+/// Of the number of a process, which on Linux has no more than 22 bits.
+fn address_of(process: u32) -> IpAddr {
+    // Neither 0 nor 255 at the end, which some programs take for a network's own.
+    const LAST: u32 = 254;
+    let [_, _, high, low] = (process / LAST).to_be_bytes();
+    let last = u8::try_from(process % LAST + 1).unwrap_or(1);
+    IpAddr::from([127, 160_u8.saturating_add(high), low, last])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn processes_have_addresses_from_127_160_up() {
+        for (process, address) in [
+            (1, "127.160.0.2"),
+            (254, "127.160.1.1"),
+            (32_768, "127.160.129.3"),
+            ((1 << 22) - 1, "127.224.129.2"),
+        ] {
+            assert_eq!(address_of(process).to_string(), address);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_processes_have_the_same(one in 1_u32..1 << 22, other in 1_u32..1 << 22) {
+            prop_assert_eq!(address_of(one) == address_of(other), one == other);
+        }
+    }
+}
