@@ -63,8 +63,7 @@ impl Place {
 
     /// Where the owner is that `dependent` refers to; none where that is no place.
     pub(super) fn of_owner(reference: &OwnerReference, dependent: &Object) -> Option<Self> {
-        let api_version = &reference.api_version;
-        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let (group, version) = schema::split(&reference.api_version);
         let resource = schema::by_kind(group, version, &reference.kind)?;
         let namespace = if resource.namespaced {
             dependent.namespace.clone()
