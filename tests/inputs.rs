@@ -209,6 +209,19 @@ KUBERNETES_SERVICE_PORT_HTTPS=443
         prints: "1\n1\n",
         ..ROW
     },
+    // Node's realpathSync follows links by itself, and knows them by their numbers.
+    Row {
+        fact: "no_two_nodes_have_one_number",
+        script: "stat -c %d:%i $d/.. $d $d/..data $d/..data/ $d/token $d/..data/token $d/ca.crt $d/..data/ca.crt | sort | uniq -d; echo end",
+        prints: "end\n",
+        ..ROW
+    },
+    Row {
+        fact: "what_ends_in_a_slash_is_a_directory",
+        script: "stat -c %F $d/..data $d/..data/; cat $d/token/ 2>&1 | grep -o 'Not a directory'",
+        prints: "symbolic link\ndirectory\nNot a directory\n",
+        ..ROW
+    },
     // kube-rs, the Python and the JavaScript client look there first.
     Row {
         fact: "kubeconfig_is_unset",

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::{OsStr, OsString};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,6 +32,26 @@ pub(super) enum Node {
     Link(PathBuf),
     /// [`DOOR`]
     Door,
+}
+
+/// A node, and where it was found.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) node: Node,
+    place: PathBuf,
+}
+
+impl Found {
+    /// An inode number that no other node has: who follows links by itself knows by it where it has been.
+    pub(super) fn number(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.place.hash(&mut hasher);
+        if let Node::Link(target) = &self.node {
+            target.hash(&mut hasher);
+        }
+        // A JavaScript number has 53 bits; and those of `/proc`, whose device it is, have up to 32.
+        hasher.finish() >> 12 | 1 << 51
+    }
 }
 
 /// Paths that are ours to answer for, and nothing of what lies beside them.
@@ -146,7 +168,11 @@ impl Tree {
     ///
     /// # Errors
     /// ENOENT, ENOTDIR and ELOOP, as the kernel says them.
-    pub(super) fn find(&self, path: &Path, follow: bool) -> Result<Option<Node>, Errno> {
+    pub(super) fn find(&self, path: &Path, follow: bool) -> Result<Option<Found>, Errno> {
+        // What ends in a slash is a directory, behind a link too (path_resolution(7)).
+        let bytes = path.as_os_str().as_bytes();
+        let directory = bytes.ends_with(b"/") || bytes.ends_with(b"/.");
+        let follow = follow || directory;
         let mut path = self.canonical(path);
         for _ in 0..place::MAX_LINKS {
             if self.hidden.iter().any(|hidden| path.starts_with(hidden)) {
@@ -161,7 +187,11 @@ impl Tree {
                     let directory = place.parent().unwrap_or(Path::new("/"));
                     path = self.canonical(&directory.join(target).join(rest));
                 }
-                node if place == path => return Ok(Some(node.clone())),
+                Node::File(_) if directory => return Err(Errno::NOTDIR),
+                node if place == path => {
+                    let (node, place) = (node.clone(), path);
+                    return Ok(Some(Found { node, place }));
+                }
                 Node::Directory => return Err(Errno::NOENT),
                 _ => return Err(Errno::NOTDIR),
             }

@@ -17,7 +17,7 @@ use rustix::process::{getegid, geteuid};
 
 use super::{Supervisor, filter, memory};
 use crate::linux::sys::{self, Answer, Notification};
-use crate::linux::tree::{Node, Tree};
+use crate::linux::tree::{Found, Node, Tree};
 
 /// The size of a `struct open_how`: flags, mode, and how the path is resolved.
 const OPEN_HOW: usize = 24;
@@ -159,8 +159,8 @@ impl Supervisor {
             what => what,
         };
         let found = locked().find(&path, call.follows());
-        let node = match found {
-            Ok(Some(node)) => node,
+        let found = match found {
+            Ok(Some(found)) => found,
             Ok(None) => return Ok(Some(Answer::Continue)),
             Err(error) => return Ok(Some(fail(error))),
         };
@@ -168,7 +168,7 @@ impl Supervisor {
             return Err(Errno::SRCH.into());
         }
         // The path is ours: what goes wrong from here on must not show what the machine has there.
-        let answer = self.answer_of(&node, notification, call);
+        let answer = self.answer_of(&found, notification, call);
         Ok(answer.unwrap_or_else(|error| {
             let errno = error.raw_os_error();
             Some(Answer::Fail(errno.unwrap_or(Errno::IO.raw_os_error())))
@@ -178,20 +178,20 @@ impl Supervisor {
     /// `None` once it is answered.
     fn answer_of(
         &self,
-        node: &Node,
+        found: &Found,
         notification: &Notification,
         call: What,
     ) -> io::Result<Option<Answer>> {
-        let thread = notification.thread;
+        let (node, thread) = (&found.node, notification.thread);
         match call {
             What::Open { flags } => self.open(notification, node, flags),
             What::Open2 { .. } => Ok(Some(Answer::Continue)), // became an `Open`
             What::Stat { buffer, .. } => {
-                memory::write(thread, buffer, &encode_stat(&stat(node)?))?;
+                memory::write(thread, buffer, &encode_stat(&stat(found)?))?;
                 Ok(Some(Answer::Return(0)))
             }
             What::Statx { buffer, .. } => {
-                memory::write(thread, buffer, &encode_statx(&stat(node)?))?;
+                memory::write(thread, buffer, &encode_statx(&stat(found)?))?;
                 Ok(Some(Answer::Return(0)))
             }
             What::ReadLink { buffer, size } => {
@@ -292,14 +292,15 @@ fn access(node: &Node, mode: u64) -> Answer {
 }
 
 /// What `fstat` says of the file, and of what is no file what a tmpfs would.
-fn stat(node: &Node) -> io::Result<Stat> {
-    match node {
+fn stat(found: &Found) -> io::Result<Stat> {
+    match &found.node {
         Node::File(memory) => Ok(fstat(memory)?),
         Node::Directory | Node::Link(_) | Node::Door => {
             // Of the running system, so that device and times are real ones. It is root's where this process may not be looked into.
             let mut stat = rustix::fs::stat("/proc/self")?;
             (stat.st_uid, stat.st_gid) = (geteuid().as_raw(), getegid().as_raw());
-            (stat.st_mode, stat.st_size) = match node {
+            stat.st_ino = found.number();
+            (stat.st_mode, stat.st_size) = match &found.node {
                 Node::Link(target) => (
                     FileType::Symlink.as_raw_mode() | 0o777,
                     i64::try_from(target.as_os_str().len()).unwrap_or(0),
