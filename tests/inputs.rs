@@ -356,7 +356,8 @@ fn does_not_hold(row: &Row, place: Place) -> Result<(), Failed> {
 
 fn said(row: &Row, place: Place) -> Result<inpod_tests::Output, Failed> {
     let _alone = (place == Place::RealFiles).then(|| REAL_FILES.lock());
-    let home = tempfile::tempdir()?;
+    // As those of services are: below a folder that the service account's path begins with too.
+    let home = tempfile::tempdir_in("/var/tmp")?;
     let open = |path: &std::path::Path, mode| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
     };

@@ -59,6 +59,11 @@ fn main() {
         ),
         trial("without_a_token_there_is_nothing", &[Sandbox], nothing),
         trial(
+            "sidecar_and_command_know_services_where_nothing_is_led",
+            &[Sandbox, Root, Program("getent")],
+            names,
+        ),
+        trial(
             "a_sidecar_whose_files_cannot_be_hidden_is_refused",
             &[Sandbox, Root],
             in_sight,
@@ -249,4 +254,24 @@ fn in_sight() -> Result<(), Failed> {
     command = run(&["-q", "--no-token"], "echo CMD runs");
     let said = output(&mut MACHINES[4].command(REFUSE, &command))?.success()?;
     equal(said.as_str(), "CMD runs\n")
+}
+
+/// Each has a name server of its own.
+fn names() -> Result<(), Failed> {
+    let _alone = ALONE.lock();
+    let folder = inpod_tests::public_folder()?;
+    let service = r#"{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": {"clusterIP": "10.96.7.7", "ports": [{"port": 80}]}}"#;
+    std::fs::write(folder.path().join("web.json"), service)?;
+    let ask = "getent hosts web.default.svc.cluster.local | cut -d' ' -f1";
+    let said = folder.path().join("said").display().to_string();
+    let sidecar =
+        format!("--sidecar={ask} >{said}.new; mv {said}.new {said}; exec sleep 1000.03125");
+    let script = format!("until [ -e {said} ]; do :; done; cat {said}; {ask}");
+    let mut command = inpod_command(&["run", "-q", &sidecar, "-f"]);
+    command
+        .arg(folder.path().join("web.json"))
+        .args(["--", "sh", "-c", &script])
+        .current_dir("/");
+    let ended = output(&mut MACHINES[3].command(REFUSE, &command))?.success()?;
+    equal(ended.as_str(), "10.96.7.7\n10.96.7.7\n")
 }

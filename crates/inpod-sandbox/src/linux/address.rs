@@ -14,16 +14,25 @@ pub fn nested_address(port: u16) -> Option<SocketAddr> {
 
 /// An address of loopback for this process, which nobody else should have: for what is to be met at a port of its own.
 pub fn own_address() -> IpAddr {
-    address_of(std::process::id())
+    address_of(OWN, std::process::id())
 }
 
+/// As [`own_address`]: a process may run two sandboxes, a sidecar's and its own, which each have a name server.
+pub(super) fn own_addresses() -> [IpAddr; 2] {
+    [OWN, SECOND].map(|block| address_of(block, std::process::id()))
+}
+
+/// The second byte of the addresses, at the least.
+const OWN: u8 = 160;
+const SECOND: u8 = 64;
+
 /// Of the number of a process, which on Linux has no more than 22 bits.
-fn address_of(process: u32) -> IpAddr {
+fn address_of(block: u8, process: u32) -> IpAddr {
     // Neither 0 nor 255 at the end, which some programs take for a network's own.
     const LAST: u32 = 254;
     let [_, _, high, low] = (process / LAST).to_be_bytes();
     let last = u8::try_from(process % LAST + 1).unwrap_or(1);
-    IpAddr::from([127, 160_u8.saturating_add(high), low, last])
+    IpAddr::from([127, block.saturating_add(high), low, last])
 }
 
 #[cfg(test)]
@@ -39,14 +48,15 @@ mod tests {
             (32_768, "127.160.129.3"),
             ((1 << 22) - 1, "127.224.129.2"),
         ] {
-            assert_eq!(address_of(process).to_string(), address);
+            assert_eq!(address_of(OWN, process).to_string(), address);
         }
     }
 
     proptest! {
         #[test]
         fn no_two_processes_have_the_same(one in 1_u32..1 << 22, other in 1_u32..1 << 22) {
-            prop_assert_eq!(address_of(one) == address_of(other), one == other);
+            prop_assert_eq!(address_of(OWN, one) == address_of(OWN, other), one == other);
+            prop_assert_ne!(address_of(OWN, one), address_of(SECOND, other));
         }
     }
 }

@@ -58,7 +58,7 @@ impl Found {
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     nodes: BTreeMap<PathBuf, Node>,
-    /// As paths may be spelled, and where that leads: `/var/run`, `/run`.
+    /// Links, and where they lead: `/var/run`, `/run`.
     aliases: Vec<(PathBuf, PathBuf)>,
     /// Directories of which nothing is there.
     hidden: Vec<PathBuf>,
@@ -217,12 +217,37 @@ impl Tree {
                 _ => {}
             }
         }
-        for (alias, real) in &self.aliases {
-            if let Ok(rest) = plain.strip_prefix(alias) {
-                return real.join(rest);
-            }
+        for _ in 0..place::MAX_LINKS {
+            let led = self.aliases.iter().find_map(|(alias, real)| {
+                let rest = plain.strip_prefix(alias).ok()?;
+                Some(real.join(rest))
+            });
+            let Some(led) = led else { break };
+            plain = led;
         }
         plain
+    }
+
+    /// Remembers each link of the machine's on the way to a path, and where it leads.
+    fn learn_links(&mut self, path: &Path) -> io::Result<()> {
+        let mut path = path.to_owned();
+        for _ in 0..place::MAX_LINKS {
+            let mut ancestors: Vec<&Path> = path.ancestors().collect();
+            ancestors.reverse();
+            let Some(link) = ancestors.into_iter().find(|place| place.is_symlink()) else {
+                return Ok(());
+            };
+            let (existing, missing) = place::resolve(link)?;
+            let there = existing.join(missing);
+            let rest = path.strip_prefix(link).unwrap_or(Path::new(""));
+            let led = there.join(rest);
+            let alias = (link.to_owned(), there);
+            if !self.aliases.contains(&alias) {
+                self.aliases.push(alias);
+            }
+            path = led;
+        }
+        Err(Errno::LOOP.into())
     }
 
     /// Where a path really is, with the directories that the machine does not have.
@@ -233,19 +258,7 @@ impl Tree {
         }
         let (existing, missing) = place::resolve(path)?;
         let real = existing.join(&missing);
-        // The components that both spellings share at their ends.
-        let shared = path
-            .components()
-            .rev()
-            .zip(real.components().rev())
-            .take_while(|(one, other)| one == other)
-            .count();
-        let head = |path: &Path| path.ancestors().nth(shared).map(Path::to_owned);
-        if let (Some(alias), Some(there)) = (head(path), head(&real))
-            && alias != there
-        {
-            self.aliases.push((alias, there));
-        }
+        self.learn_links(path)?;
         let mut directory = existing;
         for part in missing.parent().into_iter().flat_map(Path::components) {
             directory.push(part);

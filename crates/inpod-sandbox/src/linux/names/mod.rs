@@ -15,7 +15,7 @@ mod testing;
 mod upstream;
 mod zone;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustix::net::{AddressFamily, SocketType, netdevice::name_to_index};
@@ -23,7 +23,8 @@ use rustix::net::{AddressFamily, SocketType, netdevice::name_to_index};
 use forwarder::Forwarder;
 use zone::Zone;
 
-use super::{own_address, supervisor};
+use super::address::{own_address, own_addresses};
+use super::supervisor;
 use crate::{Redirect, Service, View};
 
 /// A running forwarder, and where it is found.
@@ -44,7 +45,9 @@ impl Names {
         }
         let machine =
             name_servers(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default());
-        let resolver = own_address();
+        let free = |ip: &IpAddr| UdpSocket::bind((*ip, PORT)).is_ok();
+        let resolver = own_addresses().into_iter().find(free);
+        let resolver = resolver.unwrap_or_else(own_address);
         let zone = Zone::new(&view.namespace, &view.services);
         let zone = Arc::new(RwLock::new(zone));
         let forwarder = match forwarder::start(Arc::clone(&zone), machine.clone(), resolver) {
