@@ -212,8 +212,8 @@ KUBERNETES_SERVICE_PORT_HTTPS=443
     // Node's realpathSync follows links by itself, and knows them by their numbers.
     Row {
         fact: "no_two_nodes_have_one_number",
-        script: "stat -c %d:%i $d/.. $d $d/..data $d/..data/ $d/token $d/..data/token $d/ca.crt $d/..data/ca.crt | sort | uniq -d; echo end",
-        prints: "end\n",
+        script: "stat -c %h $d/token $d/..data; stat -c %d:%i $d/.. $d $d/..data $d/..data/ $d/token $d/..data/token $d/ca.crt $d/..data/ca.crt | sort | uniq -d; echo end",
+        prints: "1\n1\nend\n",
         ..ROW
     },
     Row {

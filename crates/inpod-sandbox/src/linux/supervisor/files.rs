@@ -300,6 +300,7 @@ fn stat(found: &Found) -> io::Result<Stat> {
             let mut stat = rustix::fs::stat("/proc/self")?;
             (stat.st_uid, stat.st_gid) = (geteuid().as_raw(), getegid().as_raw());
             stat.st_ino = found.number();
+            stat.st_nlink = if let Node::Link(_) = found.node { 1 } else { 2 };
             (stat.st_mode, stat.st_size) = match &found.node {
                 Node::Link(target) => (
                     FileType::Symlink.as_raw_mode() | 0o777,
