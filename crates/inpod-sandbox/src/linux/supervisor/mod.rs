@@ -31,8 +31,8 @@ pub(super) fn listen(wanted: Wanted) -> io::Result<OwnedFd> {
     sys::install_filter(&program)
 }
 
-/// Makes the calls of a supervisor once, on this process itself: where a policy kills for one of them, it is to kill a helper and not
-/// the program that runs the sandbox. What they come to is found out by the true ones.
+/// Looks into this process itself by the calls by which a supervisor looks into others: where a policy kills for one of them, it is to
+/// kill a helper and not the program that runs the sandbox. What they come to is found out by the true ones.
 pub(super) fn rehearse(wanted: Wanted) {
     let here = rustix::process::getpid();
     let _ = memory::rehearse(here, wanted.paths);
