@@ -1,9 +1,9 @@
 //! However `inpod run` ends, nothing of it stays; and the terminal's signals reach the command as if inpod were not there.
 
 use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, Read as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -15,7 +15,7 @@ use inpod_tests::{
     wait,
 };
 use libtest_mimic::Failed;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 const REFUSE: &str = env!("CARGO_BIN_EXE_inpod-refuse");
@@ -33,7 +33,12 @@ const PLACES: [(&str, &[&str]); 2] = [
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn main() {
-    let pty = &[Sandbox, Program("bash"), Program("setsid")];
+    let pty = &[
+        Sandbox,
+        Program("bash"),
+        Program("setsid"),
+        Program("python3"),
+    ];
     let mut trials = vec![
         trial(
             "kill_9_of_any_process_leaves_nothing_as_the_caller",
@@ -80,6 +85,7 @@ fn main() {
             "a_signal_that_the_command_sends_its_group_comes_once",
             own_group,
         );
+        add("a_signal_to_the_whole_group_comes_once", whole_group);
     }
     trials.extend(MACHINES.iter().map(|machine| {
         let who = if machine.ordinary { OrdinaryUser } else { Root };
@@ -386,17 +392,52 @@ fn run<'a>(there: &[&'a str], command: &[&'a str]) -> Vec<&'a str> {
 fn own_group(there: &[&str]) -> Result<(), Failed> {
     let _alone = ALONE.lock();
     let script = "
-trap 'echo USR1' USR1; echo ready
+trap 'echo USR1' USR1; trap 'echo USR2' USR2; echo ready
 kill -USR1 0
+env kill -USR2 0
 # Were it handed on, it would be before what is sent now.
 while read -r line; do echo \"$line\"; [ \"$line\" = end ] && exit 6; done";
     let mut terminal = Terminal::open(&run(there, &["bash", "-c", script]))?;
     terminal.shows("ready")?;
     terminal.shows("USR1")?;
+    terminal.shows("USR2")?;
     terminal.type_("end\n")?;
     let (code, rest) = terminal.ends()?;
     equal(code, Some(6))?;
-    equal(rest.contains("USR1"), false)
+    equal(rest.contains("USR"), false)
+}
+
+/// As `timeout` sends it; and what inpod alone is sent comes still.
+fn whole_group(there: &[&str]) -> Result<(), Failed> {
+    let _alone = ALONE.lock();
+    let script = "
+import signal
+waited = {signal.SIGUSR1, signal.SIGTERM, signal.SIGWINCH}
+signal.pthread_sigmask(signal.SIG_BLOCK, waited)
+print('ready', flush=True)
+while (came := signal.sigwait(waited)) != signal.SIGUSR1: print(came.name, flush=True)
+";
+    let run = run(there, &["python3", "-c", script]);
+    let mut child = Command::new(run[0])
+        .args(&run[1..])
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let stdout = child.stdout.take();
+    let mut lines = std::io::BufReader::new(stdout.ok_or("a pipe was asked for")?).lines();
+    let mut next = move || lines.next().transpose();
+    equal(next()?.as_deref(), Some("ready"))?;
+    let inpod = Pid::from_raw(i32::try_from(child.id())?);
+    for _ in 0..20 {
+        killpg(inpod, Signal::SIGTERM)?;
+        equal(next()?.as_deref(), Some("SIGTERM"))?;
+        // Whatever is handed on of what has a lower number comes before.
+        kill(inpod, Signal::SIGWINCH)?;
+        equal(next()?.as_deref(), Some("SIGWINCH"))?;
+    }
+    killpg(inpod, Signal::SIGUSR1)?;
+    equal(wait(&mut child)?.code(), Some(0))
 }
 
 fn ctrl_c(there: &[&str]) -> Result<(), Failed> {

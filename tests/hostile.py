@@ -174,7 +174,7 @@ def targets():
     around = set(line(os.getpid()))
     for pid, (name, _) in sorted(all.items()):
         # The memory in which `inpod cluster` keeps its user's kubeconfig is its user's, as a file would be.
-        if name.startswith("inpod") and name != "inpod-kubeconfi" and (pid in around or VICTIM in line(pid)):
+        if name.startswith(("inpod", "pod-")) and name != "inpod-kubeconfi" and (pid in around or VICTIM in line(pid)):
             yield pid, ("victim's_" if VICTIM in line(pid) else "") + name
 
 

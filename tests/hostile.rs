@@ -44,13 +44,13 @@ const GROUNDS: [Ground; 2] = [
     Ground {
         name: "in_namespaces",
         there: as_ordinary_user,
-        around: &["inpod-init"],
+        around: &["pod-init"],
         others: false,
     },
     Ground {
         name: "under_a_listener",
         there: under_a_listener,
-        around: &["inpod", "inpod-guardian"],
+        around: &["inpod", "pod-guardian"],
         others: true,
     },
 ];
@@ -168,7 +168,10 @@ impl Told {
             .filter(|[.., result]| result != "open")
             .collect();
         equal(missed, Vec::<&[String; 3]>::new())?;
-        let is_target = |who: &str| who.trim_start_matches("victim's_").starts_with("inpod");
+        let is_target = |who: &str| {
+            let name = who.trim_start_matches("victim's_");
+            name.starts_with("inpod") || name.starts_with("pod-")
+        };
         let attacked: BTreeSet<String> = self
             .of_whom(is_target)
             .map(|[who, ..]| who.clone())
@@ -228,7 +231,7 @@ fn another_run(ground: &Ground) -> Result<(), Failed> {
     let victim = Victim::run(ground.there)?;
     contains(&victim.said, "eyJ")?;
     let told = Told::of(ground, victim.child.id())?;
-    told.is_harmless(&in_sight(ground, &["inpod", "inpod-guardian"]))?;
+    told.is_harmless(&in_sight(ground, &["inpod", "pod-guardian"]))?;
     told.clusters_refused(2)?;
     victim.end()
 }
@@ -357,7 +360,7 @@ fn dumping(folder: &Path, command: &Command) -> Command {
 fn crashes(ground: &Ground) -> Result<(), Failed> {
     let _alone = ALONE.lock();
     for subcommand in ["run", "cluster"] {
-        for victim in ["inpod", "inpod-setup", "inpod-init", "inpod-guardian"] {
+        for victim in ["inpod", "pod-setup", "pod-init", "pod-guardian"] {
             let folder = open_folder()?;
             let script = "echo up; read line";
             let command = inpod_command(&[subcommand, "--", "sh", "-c", script]);

@@ -5,9 +5,6 @@ use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitCode, ExitStatus};
 
-use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SigSet, Signal, raise};
-
 use crate::failure::Failure;
 
 /// Ends this process the way `status` says the command ended: by the same signal, else with the same code.
@@ -23,9 +20,9 @@ pub(crate) fn like(status: ExitStatus) -> ExitCode {
     )
 }
 
-/// Dies of a signal. Where this process ignores it (SIGPIPE) or does not know it, the exit code says it as a shell does.
+/// Dies of a signal. Where this process is one that signals do not end, the exit code says it as a shell does.
 pub(crate) fn of_signal(signal: i32) -> ExitCode {
-    die_of(signal);
+    inpod_sandbox::die_of(signal);
     ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
 }
 
@@ -37,16 +34,4 @@ pub(crate) fn not_started(program: &OsStr, error: &io::Error) -> Failure {
     } else {
         Failure::new(format!("{shown}: cannot be run: {error}")).with_code(126)
     }
-}
-
-fn die_of(signal: i32) {
-    let Ok(signal) = Signal::try_from(signal) else {
-        return;
-    };
-    // The command has left its core dump, if any; ours would say nothing.
-    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
-    let mut set = SigSet::empty();
-    set.add(signal);
-    let _ = set.thread_unblock();
-    let _ = raise(signal);
 }

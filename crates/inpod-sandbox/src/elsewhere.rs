@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitStatus;
 
+use nix::sys::signal::{Signal, raise};
+
 use crate::{Command, Error, Files, Service, View, Way};
 
 /// The signals that were blocked when the program started.
@@ -14,6 +16,13 @@ pub struct SignalMask(());
 /// Does nothing: only Linux hands signals on.
 pub fn block_signals() -> SignalMask {
     SignalMask(())
+}
+
+/// Ends this process by a signal that it does not handle itself.
+pub fn die_of(signal: i32) {
+    if let Ok(signal) = Signal::try_from(signal) {
+        let _ = raise(signal);
+    }
 }
 
 /// Does nothing: there are no helpers.

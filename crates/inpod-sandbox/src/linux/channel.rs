@@ -40,6 +40,8 @@ pub(super) enum Message {
     Exited(i32),
     /// Send the process this signal.
     Signal(i32),
+    /// This signal was sent to the program that runs the sandbox: send it to the process, unless it has it as one of the group.
+    HandOn(i32),
 }
 
 /// What a helper could not do.
@@ -206,6 +208,7 @@ impl Message {
             Self::Stopped => (b'T', 0, ""),
             Self::Exited(status) => (b'E', *status, ""),
             Self::Signal(signal) => (b'K', *signal, ""),
+            Self::HandOn(signal) => (b'H', *signal, ""),
             Self::Failed(Failure { stage, errno, what }) => {
                 let tag = match stage {
                     Stage::Permission => b'p',
@@ -245,6 +248,7 @@ impl Message {
             b'T' => Self::Stopped,
             b'E' => Self::Exited(number),
             b'K' => Self::Signal(number),
+            b'H' => Self::HandOn(number),
             b'p' => failed(Stage::Permission),
             b'l' => failed(Stage::Listener),
             b's' => failed(Stage::Setup),

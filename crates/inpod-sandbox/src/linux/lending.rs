@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use super::channel::{Channel, Failure, Message, Stage};
 use super::locked;
-use super::process::Process;
+use super::process;
 use super::shown::Shown;
 use super::tree::{DOOR, Tree};
 use crate::Files;
@@ -104,8 +104,7 @@ impl Lent {
         if lent.is_empty() {
             return None;
         }
-        let parent = |number: &u32| Process::of(*number).map(|process| process.parent);
-        std::iter::successors(Some(thread), parent)
+        std::iter::successors(Some(thread), |number| process::parent(*number))
             .take_while(|number| *number != std::process::id())
             .find_map(|number| lent.get(&number)?.clone())
     }

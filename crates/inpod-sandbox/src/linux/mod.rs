@@ -40,7 +40,7 @@ use helpers::Helpers;
 use lending::Borrowed;
 use names::Names;
 use shown::Shown;
-pub use signals::{SignalMask, block_signals};
+pub use signals::{SignalMask, block_signals, die_of};
 use terminal::Terminal;
 use tree::{PROBE, Tree};
 use volume::Volume;
@@ -416,8 +416,8 @@ impl Sandbox {
         while let Ok(Some(info)) = signals.read_signal() {
             let signal = info.ssi_signo.cast_signed();
             continued |= signal == Signal::SIGCONT as i32;
-            if signals::is_for_the_process(&info) {
-                let _ = self.helpers.channel.send(&Message::Signal(signal), &[]);
+            if signals::is_sent(&info) {
+                let _ = self.helpers.channel.send(&Message::HandOn(signal), &[]);
             }
         }
         continued

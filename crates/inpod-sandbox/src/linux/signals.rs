@@ -1,11 +1,13 @@
 //! Signals: which of those sent to us are handed on to the process.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd, BorrowedFd};
 
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
-use nix::sys::signalfd::siginfo;
+use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
+use nix::unistd::{Pid, getpgid, getpgrp};
 
-use super::process::Process;
 use super::sys;
 
 /// What a process may send us and the process in the sandbox should get. Not those of job control that stop: they must stop us.
@@ -38,6 +40,16 @@ pub fn block_signals() -> SignalMask {
     )
 }
 
+/// Ends this process by a signal, without a core dump, whatever it did with that signal: as a process in the sandbox ended.
+///
+/// Returns where the signal ends nobody, or not this process: the first one of a PID namespace.
+pub fn die_of(signal: i32) {
+    // The process has left its core dump, if any; ours would say nothing.
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    let _ = sys::signal_set([signal]).thread_unblock();
+    sys::raise_by_default(signal);
+}
+
 pub(super) fn forwarded() -> SigSet {
     FORWARDED.into_iter().collect()
 }
@@ -62,66 +74,66 @@ impl SignalMask {
     }
 }
 
-/// Whether a signal came from a process outside the sandbox. What the terminal sends reaches the whole process group, the process
-/// in the sandbox included, by itself; so does what a process inside sends to its group.
-pub(super) fn is_for_the_process(info: &siginfo) -> bool {
+/// Whether a process sent a signal. What the terminal sends reaches the whole process group, the process in the sandbox included, by
+/// itself.
+pub(super) fn is_sent(info: &siginfo) -> bool {
     // SI_USER, SI_QUEUE, SI_TKILL and their like are not positive; SI_KERNEL is.
     if info.ssi_code <= 0 {
-        !is_inside(info.ssi_pid)
-    } else {
-        // A terminal that goes away tells the leader of its session alone.
-        info.ssi_signo.cast_signed() == Signal::SIGHUP as i32 && leads_its_session()
+        return true;
     }
+    // A terminal that goes away tells the leader of its session alone.
+    info.ssi_signo.cast_signed() == Signal::SIGHUP as i32 && leads_its_session()
 }
 
 fn leads_its_session() -> bool {
     nix::unistd::getsid(None).is_ok_and(|session| session == nix::unistd::getpid())
 }
 
-/// Whether the sender of a signal is a descendant of this process. It has the number by which it knows itself, which in a PID
-/// namespace of its own is another than here. There the first process is ours, and sends none; number 1 is the machine's. Where
-/// one outside has the number too, it is taken for the sender: a signal that comes twice is better than one that is lost.
-fn is_inside(sender: u32) -> bool {
-    let processes: BTreeMap<u32, Process> = std::fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| {
-            let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
-            Some((pid, Process::of(pid)?))
+/// What the whole process group is sent, which a helper gets too: whoever is of the group has it by itself.
+///
+/// The kernel goes from the youngest of a group to the oldest, so a helper has it when the program that runs the sandbox gets it. Two
+/// that come at nearly the same time may be one here and two there; the second then comes twice, and none is lost.
+#[derive(Debug)]
+pub(super) struct ToGroup {
+    signals: SignalFd,
+    seen: BTreeSet<i32>,
+}
+
+impl ToGroup {
+    /// Of a process that blocks every signal.
+    pub(super) fn watch() -> nix::Result<Self> {
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        Ok(Self {
+            signals: SignalFd::with_flags(&forwarded(), flags)?,
+            seen: BTreeSet::new(),
         })
-        .collect();
-    let ours = std::process::id();
-    let descends = |pid: u32| {
-        let parent = |pid: &u32| processes.get(pid).map(|process| process.parent);
-        std::iter::successors(parent(&pid), parent).any(|ancestor| ancestor == ours)
-    };
-    let outside = processes
-        .get(&sender)
-        .is_some_and(|process| process.is_program && !descends(sender));
-    sender > 1
-        && !outside
-        && processes
-            .iter()
-            .any(|(pid, process)| process.own == sender && descends(*pid))
+    }
+
+    /// Takes note of what has come.
+    pub(super) fn look(&mut self) {
+        while let Ok(Some(info)) = self.signals.read_signal() {
+            if info.ssi_code <= 0 {
+                self.seen.insert(info.ssi_signo.cast_signed());
+            }
+        }
+    }
+
+    /// Whether a signal that the program that runs the sandbox was sent is one that the group was sent, as a process of the group.
+    pub(super) fn has(&mut self, signal: i32, process: Pid) -> bool {
+        self.look();
+        self.seen.remove(&signal) && getpgid(Some(process)) == Ok(getpgrp())
+    }
+}
+
+impl AsFd for ToGroup {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.signals.as_fd()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_child_is_inside_and_a_parent_is_not() {
-        let mut child = std::process::Command::new("sh")
-            .args(["-c", "read -r _"])
-            .stdin(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        assert!(is_inside(child.id()));
-        drop(child.stdin.take());
-        child.wait().unwrap();
-        assert!(!is_inside(std::os::unix::process::parent_id()));
-        assert!(!is_inside(std::process::id()));
-    }
 
     #[test]
     fn a_mask_survives_the_way_through_an_argument() {

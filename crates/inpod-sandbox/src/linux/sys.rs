@@ -219,6 +219,15 @@ pub(super) fn keep_ended_children() {
     unsafe { libc::sigaction(libc::SIGCHLD, &raw const current, std::ptr::null_mut()) };
 }
 
+/// Sends this thread a signal with its default action, whatever this process did with it.
+pub(super) fn raise_by_default(signal: i32) {
+    // SAFETY: the default action names no code of ours; both only fail for a number that is no signal's.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
+}
+
 /// The signals of a set: nix names the standard ones alone.
 pub(super) fn signal_numbers(set: &SigSet) -> Vec<i32> {
     // SAFETY: it only reads the set, and refuses a number that is no signal's.

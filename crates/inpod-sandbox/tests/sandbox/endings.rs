@@ -24,7 +24,7 @@ pub(crate) fn trials(user: User) -> Vec<Trial> {
         ),
         trial(user, "killing_a_stopped_sandbox_leaves_nothing", stopped),
     ];
-    for victim in ["", "inpod-setup", "inpod-init", "sh -c"] {
+    for victim in ["", "pod-setup", "pod-init", "sh -c"] {
         let name = match victim {
             "" => "the_runner",
             "sh -c" => "the_command",
@@ -132,7 +132,7 @@ fn stopped(user: User) -> Result<(), Failed> {
     until("the command", || {
         sandbox.find("setsid").or(sandbox.find("sleep"))
     })?;
-    let init = sandbox.find("inpod-init").ok_or("no init")?;
+    let init = sandbox.find("pod-init").ok_or("no init")?;
     kill(Pid::from_raw(init), Signal::SIGSTOP)?;
     kill(
         Pid::from_raw(sandbox.child.id().cast_signed()),

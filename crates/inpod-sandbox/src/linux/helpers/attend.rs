@@ -11,6 +11,7 @@ use rustix::process::{DumpableBehavior, Pid, WaitOptions, set_dumpable_behavior,
 use super::plan::Plan;
 use super::start;
 use crate::linux::channel::{Channel, Failure, Message, Stage};
+use crate::linux::signals::ToGroup;
 use crate::linux::supervisor::{self, Wanted};
 use crate::linux::tree::PROBE;
 
@@ -39,6 +40,9 @@ pub(super) fn process(
         SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
     )
     .map_err(Failure::at(Stage::Setup, "watch for children"))?;
+
+    let to_group =
+        ToGroup::watch().map_err(Failure::at(Stage::Setup, "watch for signals to the group"))?;
 
     let descriptors: Vec<BorrowedFd<'_>> =
         volumes.iter().chain(&listener).map(AsFd::as_fd).collect();
@@ -71,16 +75,18 @@ pub(super) fn process(
         .map_err(Failure::at(Stage::Setup, "keep the process from a helper"))?;
     let process = start::process(plan).map_err(Failure::at(Stage::Execute, "start the program"))?;
     channel.send(&Message::Started, &[]).map_err(lost())?;
-    attend(channel, &children, process);
+    attend(channel, &children, to_group, process);
     Ok(())
 }
 
 /// Until the process ends or the other side of the channel does.
-fn attend(channel: &Channel, children: &SignalFd, process: Pid) {
+fn attend(channel: &Channel, children: &SignalFd, mut to_group: ToGroup, process: Pid) {
+    let number = nix::unistd::Pid::from_raw(process.as_raw_nonzero().get());
     loop {
         let mut ready = [
             PollFd::new(channel, PollFlags::IN),
             PollFd::new(children, PollFlags::IN),
+            PollFd::new(&to_group, PollFlags::IN),
         ];
         if poll(&mut ready, None).is_err() {
             continue; // EINTR
@@ -89,6 +95,7 @@ fn attend(channel: &Channel, children: &SignalFd, process: Pid) {
             !ready[0].revents().is_empty(),
             !ready[1].revents().is_empty(),
         );
+        to_group.look();
         if reap {
             while let Ok(Some(_)) = children.read_signal() {}
             if reap_all(channel, process) {
@@ -97,10 +104,10 @@ fn attend(channel: &Channel, children: &SignalFd, process: Pid) {
         }
         if told {
             match channel.receive() {
-                Ok(Some((Message::Signal(signal), _))) => {
-                    let process = nix::unistd::Pid::from_raw(process.as_raw_nonzero().get());
+                Ok(Some((Message::HandOn(signal), _))) if to_group.has(signal, number) => {}
+                Ok(Some((Message::Signal(signal) | Message::HandOn(signal), _))) => {
                     if let Ok(signal) = Signal::try_from(signal) {
-                        let _ = nix::sys::signal::kill(process, signal);
+                        let _ = nix::sys::signal::kill(number, signal);
                     }
                 }
                 Ok(Some(_)) => {}

@@ -31,11 +31,12 @@ pub(super) enum Role {
 }
 
 impl Role {
+    /// Not one with the program's own in it: `pkill inpod` is for the program, and what the helpers get they take for the group's.
     const fn name(self) -> &'static str {
         match self {
-            Self::Setup => "inpod-setup",
-            Self::Init => "inpod-init",
-            Self::Guardian => "inpod-guardian",
+            Self::Setup => "pod-setup",
+            Self::Init => "pod-init",
+            Self::Guardian => "pod-guardian",
         }
     }
 }
