@@ -189,6 +189,28 @@ KUBERNETES_SERVICE_PORT_HTTPS=443
         not: &[Place::RealFiles],
         ..ROW
     },
+    Row {
+        fact: "the_files_can_be_neither_removed_nor_replaced_nor_changed",
+        script: "cd /; r=${d#/}; for change in 'rm -f' 'mv /etc/hostname' 'chmod 600' 'touch -c' 'truncate -s 0' 'chown -h 0'; do
+                     for name in $d/token $r/namespace; do $change $name 2>/dev/null || echo refused; done
+                 done; tail -c 1 $d/token | wc -l; cat $d/namespace",
+        prints: "refused\nrefused\nrefused\nrefused\nrefused\nrefused\nrefused\nrefused\nrefused\nrefused\nrefused\nrefused\n0\ndefault",
+        not: &[Place::RealFiles],
+        ..ROW
+    },
+    // Who replaces it, as an editor does, must not have replaced the machine's. A rename to itself would do nothing.
+    Row {
+        fact: "the_machines_hosts_file_stays_what_it_is",
+        needs: &[Program("python3")],
+        script: "python3 -c 'import os
+for change in lambda name: os.rename(name, name), lambda name: os.truncate(name, 0), lambda name: os.chmod(name, 0o644), os.unlink:
+    try: change(\"/etc/hosts\")
+    except OSError as error: print(error.strerror)
+    else: break'",
+        prints: "Device or resource busy\nRead-only file system\nRead-only file system\nDevice or resource busy\n",
+        not: &[Place::Caller, Place::OrdinaryUser, Place::RealFiles],
+        ..ROW
+    },
     // Programs open the one or the other.
     Row {
         fact: "var_run_and_run_are_the_same",

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
-use super::{Supervisor, address, filter, memory};
+use super::{Supervisor, abi, address, memory};
 use crate::Gate;
 use crate::linux::sys::{self, Answer, Notification};
 use crate::linux::tree::Tree;
@@ -285,9 +285,7 @@ impl Connect {
 /// `connect`'s three arguments, which 32-bit x86 may pass in memory.
 fn arguments(notification: Notification) -> io::Result<[u64; 3]> {
     let [first, second, third, ..] = notification.args;
-    if (notification.arch, notification.number)
-        != (filter::AUDIT_ARCH_I386, filter::I386_SOCKETCALL)
-    {
+    if (notification.arch, notification.number) != (abi::AUDIT_ARCH_I386, abi::I386_SOCKETCALL) {
         return Ok([first, second, third & u64::from(u32::MAX)]);
     }
     let bytes = memory::read(notification.thread, second, 12)?;

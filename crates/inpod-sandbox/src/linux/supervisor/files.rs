@@ -4,18 +4,17 @@
 
 use std::fs::File;
 use std::io;
-use std::mem::offset_of;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use nix::libc;
-use rustix::fs::{FileType, Stat, fstat};
 use rustix::io::Errno;
-use rustix::process::{getegid, geteuid};
 
-use super::{Supervisor, filter, memory};
+use super::abi::{self, PathCallKind as Kind};
+use super::{Supervisor, memory, stat};
+use crate::linux::locked;
 use crate::linux::sys::{self, Answer, Notification};
 use crate::linux::tree::{Found, Node, Tree};
 
@@ -25,9 +24,15 @@ const OPEN_HOW: usize = 24;
 /// A call on a path. Pointers are into the process's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PathCall {
+    place: Place,
+    what: What,
+}
+
+/// A path, and what it begins in if it is relative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
     directory: i32,
     path: u64,
-    what: What,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,17 +61,26 @@ enum What {
         follow: bool,
     },
     ChDir,
+    Rename {
+        to: Place,
+    },
+    Remove,
+    Change {
+        follow: bool,
+    },
 }
 
 /// The call that a notification is, if it is on a path.
 pub(super) fn call(notification: &Notification) -> Option<PathCall> {
-    use filter::PathCallKind as Kind;
     let args = notification.args;
-    let kind = filter::path_call(notification.arch, notification.number)?;
+    let kind = abi::path_call(notification.arch, notification.number)?;
     // Without a directory of its own a call means the working directory.
     let at = kind.takes_directory();
-    let directory = if at { low(args[0]) } else { libc::AT_FDCWD };
     let argument = |n: usize| args[usize::from(at) + n];
+    let place = |n: usize| Place {
+        directory: if at { low(args[n]) } else { libc::AT_FDCWD },
+        path: argument(n),
+    };
     let follows = |flags: u64| flags & flag(libc::AT_SYMLINK_NOFOLLOW) == 0;
     let what = match kind {
         Kind::Open | Kind::OpenAt => What::Open { flags: argument(1) },
@@ -96,10 +110,21 @@ pub(super) fn call(notification: &Notification) -> Option<PathCall> {
             mode: argument(1),
             follow: follows(argument(2)),
         },
+        Kind::Rename => What::Rename { to: place(1) },
+        Kind::RenameAt => What::Rename { to: place(2) },
+        Kind::Unlink | Kind::UnlinkAt => What::Remove,
+        Kind::Change | Kind::LChange | Kind::ChangeAt => What::Change {
+            follow: kind != Kind::LChange,
+        },
+        Kind::ChangeAtFlags => What::Change {
+            follow: follows(argument(2)),
+        },
+        Kind::FChOwnAt => What::Change {
+            follow: follows(argument(3)),
+        },
     };
     Some(PathCall {
-        directory,
-        path: argument(0),
+        place: place(0),
         what,
     })
 }
@@ -131,19 +156,7 @@ impl Supervisor {
         call: &PathCall,
     ) -> io::Result<Option<Answer>> {
         let thread = notification.thread;
-        let Some(path) = memory::read_path(thread, call.path)? else {
-            return Ok(Some(Answer::Continue));
-        };
-        let locked = || tree.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nothing of the process is looked at while the tree is locked: it could make that take long.
-        let path = if path.is_absolute() {
-            path
-        } else if locked().may_have(&path) {
-            directory(thread, call.directory)?.join(path)
-        } else {
-            return Ok(Some(Answer::Continue));
-        };
-        let call = match call.what {
+        let what = match call.what {
             What::Open2 { how } => {
                 let how = memory::read(thread, how, OPEN_HOW)?;
                 let (flags, rest) = how.split_at_checked(size_of::<u64>()).unwrap_or_default();
@@ -158,21 +171,27 @@ impl Supervisor {
             }
             what => what,
         };
-        let found = locked().find(&path, call.follows());
-        let found = match found {
-            Ok(Some(found)) => found,
-            Ok(None) => return Ok(Some(Answer::Continue)),
-            Err(error) => return Ok(Some(fail(error))),
-        };
-        if !sys::is_waiting(self.listener.as_fd(), notification.id) {
-            return Err(Errno::SRCH.into());
+        for place in std::iter::once(call.place).chain(what.other_place()) {
+            let Some(path) = absolute(tree, thread, place)? else {
+                continue;
+            };
+            let found = locked(tree).find(&path, what.follows());
+            let found = match found {
+                Ok(Some(found)) => found,
+                Ok(None) => continue,
+                Err(error) => return Ok(Some(fail(error))),
+            };
+            if !sys::is_waiting(self.listener.as_fd(), notification.id) {
+                return Err(Errno::SRCH.into());
+            }
+            // The path is ours: what goes wrong from here on must not show what the machine has there.
+            let answer = self.answer_of(&found, notification, what);
+            return Ok(answer.unwrap_or_else(|error| {
+                let errno = error.raw_os_error();
+                Some(Answer::Fail(errno.unwrap_or(Errno::IO.raw_os_error())))
+            }));
         }
-        // The path is ours: what goes wrong from here on must not show what the machine has there.
-        let answer = self.answer_of(&found, notification, call);
-        Ok(answer.unwrap_or_else(|error| {
-            let errno = error.raw_os_error();
-            Some(Answer::Fail(errno.unwrap_or(Errno::IO.raw_os_error())))
-        }))
+        Ok(Some(Answer::Continue))
     }
 
     /// `None` once it is answered.
@@ -180,18 +199,18 @@ impl Supervisor {
         &self,
         found: &Found,
         notification: &Notification,
-        call: What,
+        what: What,
     ) -> io::Result<Option<Answer>> {
         let (node, thread) = (&found.node, notification.thread);
-        match call {
+        match what {
             What::Open { flags } => self.open(notification, node, flags),
             What::Open2 { .. } => Ok(Some(Answer::Continue)), // became an `Open`
             What::Stat { buffer, .. } => {
-                memory::write(thread, buffer, &encode_stat(&stat(found)?))?;
+                memory::write(thread, buffer, &stat::encode(&stat::of(found)?))?;
                 Ok(Some(Answer::Return(0)))
             }
             What::Statx { buffer, .. } => {
-                memory::write(thread, buffer, &encode_statx(&stat(found)?))?;
+                memory::write(thread, buffer, &stat::encode_statx(&stat::of(found)?))?;
                 Ok(Some(Answer::Return(0)))
             }
             What::ReadLink { buffer, size } => {
@@ -209,6 +228,9 @@ impl Supervisor {
                 Node::File(_) => Errno::NOTDIR,
                 _ => Errno::NOENT,
             }))),
+            // As of what is mounted; and the machine's own file under it stays what it was.
+            What::Rename { .. } | What::Remove => Ok(Some(fail(Errno::BUSY))),
+            What::Change { .. } => Ok(Some(fail(Errno::ROFS))),
         }
     }
 
@@ -259,11 +281,38 @@ impl What {
             }
             Self::Stat { follow, .. }
             | Self::Statx { follow, .. }
-            | Self::Access { follow, .. } => follow,
+            | Self::Access { follow, .. }
+            | Self::Change { follow } => follow,
             Self::ChDir => true,
-            Self::Open2 { .. } | Self::ReadLink { .. } => false,
+            Self::Open2 { .. } | Self::ReadLink { .. } | Self::Rename { .. } | Self::Remove => {
+                false
+            }
         }
     }
+
+    fn other_place(self) -> Option<Place> {
+        match self {
+            Self::Rename { to } => Some(to),
+            _ => None,
+        }
+    }
+}
+
+/// Where a path leads, unless it is for the kernel alone.
+fn absolute(tree: &Mutex<Tree>, thread: i32, place: Place) -> io::Result<Option<PathBuf>> {
+    let Some(path) = memory::read_path(thread, place.path)? else {
+        return Ok(None);
+    };
+    if path.is_absolute() {
+        return Ok(Some(path));
+    }
+    // Nothing of the process is looked at while the tree is locked: it could make that take long.
+    let ours = locked(tree).may_have(&path);
+    Ok(if ours {
+        Some(directory(thread, place.directory)?.join(path))
+    } else {
+        None
+    })
 }
 
 /// What relative paths of a call begin in.
@@ -289,85 +338,6 @@ fn access(node: &Node, mode: u64) -> Answer {
         Node::File(_) if has(libc::X_OK) => fail(Errno::ACCESS),
         _ => Answer::Return(0),
     }
-}
-
-/// What `fstat` says of the file, and of what is no file what a tmpfs would.
-fn stat(found: &Found) -> io::Result<Stat> {
-    match &found.node {
-        Node::File(memory) => Ok(fstat(memory)?),
-        Node::Directory | Node::Link(_) | Node::Door => {
-            // Of the running system, so that device and times are real ones. It is root's where this process may not be looked into.
-            let mut stat = rustix::fs::stat("/proc/self")?;
-            (stat.st_uid, stat.st_gid) = (geteuid().as_raw(), getegid().as_raw());
-            stat.st_ino = found.number();
-            stat.st_nlink = if let Node::Link(_) = found.node { 1 } else { 2 };
-            (stat.st_mode, stat.st_size) = match &found.node {
-                Node::Link(target) => (
-                    FileType::Symlink.as_raw_mode() | 0o777,
-                    i64::try_from(target.as_os_str().len()).unwrap_or(0),
-                ),
-                _ => (FileType::Directory.as_raw_mode() | 0o755, 0),
-            };
-            Ok(stat)
-        }
-    }
-}
-
-macro_rules! put {
-    ($bytes:ident, $structure:ty, $($field:ident).+ , $value:expr) => {{
-        let value = $value.to_ne_bytes();
-        let at = offset_of!($structure, $($field).+);
-        $bytes[at..at + value.len()].copy_from_slice(&value);
-    }};
-}
-
-/// The `struct stat` of this architecture.
-fn encode_stat(stat: &Stat) -> Vec<u8> {
-    let mut bytes = vec![0; size_of::<libc::stat>()];
-    put!(bytes, libc::stat, st_dev, stat.st_dev);
-    put!(bytes, libc::stat, st_ino, stat.st_ino);
-    put!(bytes, libc::stat, st_nlink, stat.st_nlink);
-    put!(bytes, libc::stat, st_mode, stat.st_mode);
-    put!(bytes, libc::stat, st_uid, stat.st_uid);
-    put!(bytes, libc::stat, st_gid, stat.st_gid);
-    put!(bytes, libc::stat, st_rdev, stat.st_rdev);
-    put!(bytes, libc::stat, st_size, stat.st_size);
-    put!(bytes, libc::stat, st_blksize, stat.st_blksize);
-    put!(bytes, libc::stat, st_blocks, stat.st_blocks);
-    put!(bytes, libc::stat, st_atime, stat.st_atime);
-    put!(bytes, libc::stat, st_mtime, stat.st_mtime);
-    put!(bytes, libc::stat, st_ctime, stat.st_ctime);
-    bytes
-}
-
-/// The `struct statx`, which is the same everywhere.
-fn encode_statx(stat: &Stat) -> Vec<u8> {
-    type Statx = libc::statx;
-    let (major, minor) = (
-        rustix::fs::major(stat.st_dev),
-        rustix::fs::minor(stat.st_dev),
-    );
-    let mut bytes = vec![0; size_of::<Statx>()];
-    put!(bytes, Statx, stx_mask, libc::STATX_BASIC_STATS);
-    put!(bytes, Statx, stx_blksize, narrow::<u32>(stat.st_blksize));
-    put!(bytes, Statx, stx_nlink, narrow::<u32>(stat.st_nlink));
-    put!(bytes, Statx, stx_uid, stat.st_uid);
-    put!(bytes, Statx, stx_gid, stat.st_gid);
-    put!(bytes, Statx, stx_mode, narrow::<u16>(stat.st_mode));
-    put!(bytes, Statx, stx_ino, stat.st_ino);
-    put!(bytes, Statx, stx_size, narrow::<u64>(stat.st_size));
-    put!(bytes, Statx, stx_blocks, narrow::<u64>(stat.st_blocks));
-    put!(bytes, Statx, stx_atime.tv_sec, stat.st_atime);
-    put!(bytes, Statx, stx_mtime.tv_sec, stat.st_mtime);
-    put!(bytes, Statx, stx_ctime.tv_sec, stat.st_ctime);
-    put!(bytes, Statx, stx_dev_major, major);
-    put!(bytes, Statx, stx_dev_minor, minor);
-    bytes
-}
-
-/// Numbers that are never as big as their type.
-fn narrow<T: Default>(number: impl TryInto<T>) -> T {
-    number.try_into().unwrap_or_default()
 }
 
 fn number(bytes: &[u8]) -> u64 {

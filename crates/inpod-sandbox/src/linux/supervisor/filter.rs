@@ -8,17 +8,10 @@ use nix::libc::{
     SECCOMP_RET_ERRNO, SECCOMP_RET_USER_NOTIF, sock_filter,
 };
 
-/// The system calls of one architecture that matter here, by number.
-struct Abi {
-    /// `AUDIT_ARCH_*`.
-    arch: u32,
-    connect: &'static [u32],
-    /// Calls that take `MSG_FASTOPEN`, with the position of their flags.
-    send: &'static [(u32, u32)],
-    /// `socketcall`, behind which 32-bit x86 has all of them.
-    socketcall: Option<u32>,
-    paths: &'static [(u32, PathCallKind)],
-}
+use super::abi::{ABIS, Abi};
+
+/// The `socketcall` for `connect`.
+const SYS_CONNECT: u32 = 3;
 
 /// What the supervisor is to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,147 +19,6 @@ pub(in crate::linux) struct Wanted {
     pub(in crate::linux) connects: bool,
     pub(in crate::linux) paths: bool,
 }
-
-/// A call on a path, by its name in the kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PathCallKind {
-    Open,
-    OpenAt,
-    OpenAt2,
-    Stat,
-    LStat,
-    NewFStatAt,
-    Statx,
-    ReadLink,
-    ReadLinkAt,
-    Access,
-    FAccessAt,
-    FAccessAt2,
-    ChDir,
-}
-
-use PathCallKind::{
-    Access, ChDir, FAccessAt, FAccessAt2, LStat, NewFStatAt, Open, OpenAt, OpenAt2, ReadLink,
-    ReadLinkAt, Stat, Statx,
-};
-
-impl PathCallKind {
-    /// Whether the first argument is the directory that a path begins in.
-    pub(super) fn takes_directory(self) -> bool {
-        !matches!(self, Open | Stat | LStat | ReadLink | Access | ChDir)
-    }
-
-    /// The position of the flags by which a call is about the descriptor itself (`AT_EMPTY_PATH`), which is what C libraries make of
-    /// `fstat`.
-    fn descriptor_flags(self) -> Option<u32> {
-        match self {
-            NewFStatAt => Some(3),
-            Statx => Some(2),
-            _ => None,
-        }
-    }
-}
-
-/// The `socketcall` for `connect`.
-const SYS_CONNECT: u32 = 3;
-pub(super) const AUDIT_ARCH_I386: u32 = 0x4000_0003;
-pub(super) const I386_SOCKETCALL: i32 = 102;
-
-/// The bit of the x32 ABI, which shares x86-64's architecture.
-#[cfg(target_arch = "x86_64")]
-const X32: u32 = 0x4000_0000;
-
-#[cfg(target_arch = "x86_64")]
-const ABIS: &[Abi] = &[
-    Abi {
-        arch: 0xC000_003E,
-        connect: &[42, X32 + 42],
-        send: &[
-            (44, 3),
-            (46, 2),
-            (307, 3),
-            (X32 + 44, 3),
-            (X32 + 518, 2),
-            (X32 + 538, 3),
-        ],
-        socketcall: None,
-        paths: &[
-            (2, Open),
-            (4, Stat),
-            (6, LStat),
-            (21, Access),
-            (80, ChDir),
-            (89, ReadLink),
-            (257, OpenAt),
-            (262, NewFStatAt),
-            (267, ReadLinkAt),
-            (269, FAccessAt),
-            (332, Statx),
-            (437, OpenAt2),
-            (439, FAccessAt2),
-        ],
-    },
-    Abi {
-        arch: AUDIT_ARCH_I386,
-        connect: &[362],
-        send: &[(369, 3), (370, 2), (345, 3)],
-        socketcall: Some(I386_SOCKETCALL.cast_unsigned()),
-        paths: &[
-            (5, Open),
-            (12, ChDir),
-            (33, Access),
-            (85, ReadLink),
-            (295, OpenAt),
-            (305, ReadLinkAt),
-            (307, FAccessAt),
-            (383, Statx),
-            (437, OpenAt2),
-            (439, FAccessAt2),
-        ],
-    },
-];
-
-#[cfg(target_arch = "aarch64")]
-const ABIS: &[Abi] = &[
-    Abi {
-        arch: 0xC000_00B7,
-        connect: &[203],
-        send: &[(206, 3), (211, 2), (269, 3)],
-        socketcall: None,
-        paths: &[
-            (48, FAccessAt),
-            (49, ChDir),
-            (56, OpenAt),
-            (78, ReadLinkAt),
-            (79, NewFStatAt),
-            (291, Statx),
-            (437, OpenAt2),
-            (439, FAccessAt2),
-        ],
-    },
-    Abi {
-        arch: 0x4000_0028, // 32-bit ARM
-        connect: &[283],
-        send: &[(290, 3), (296, 2), (374, 3)],
-        socketcall: None,
-        paths: &[
-            (5, Open),
-            (12, ChDir),
-            (33, Access),
-            (85, ReadLink),
-            (322, OpenAt),
-            (332, ReadLinkAt),
-            (334, FAccessAt),
-            (397, Statx),
-            (437, OpenAt2),
-            (439, FAccessAt2),
-        ],
-    },
-];
-
-/// Elsewhere the numbers are not known here, and there is no sandbox.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-const ABIS: &[Abi] = &[];
 
 // Offsets in the kernel's `struct seccomp_data`; the low half of an argument comes first on the little-endian machines above.
 const NUMBER: u32 = 0;
@@ -190,15 +42,6 @@ pub(super) fn program(wanted: Wanted) -> Option<Vec<sock_filter>> {
     }
     program.push(ret(SECCOMP_RET_ALLOW));
     Some(program)
-}
-
-/// The call on a path that has this number.
-pub(super) fn path_call(arch: u32, number: i32) -> Option<PathCallKind> {
-    let abi = ABIS.iter().find(|abi| abi.arch == arch)?;
-    let number = number.cast_unsigned();
-    abi.paths
-        .iter()
-        .find_map(|(path_call, kind)| (*path_call == number).then_some(*kind))
 }
 
 fn block(abi: &Abi, wanted: Wanted) -> Vec<sock_filter> {
@@ -286,6 +129,7 @@ fn instruction(code: u32, jt: u8, jf: u8, k: u32) -> sock_filter {
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
+    use crate::linux::supervisor::abi::{AUDIT_ARCH_I386, X32};
 
     /// What the kernel would do with a call: just enough of BPF for the program above.
     fn run(arch: u32, number: u32, args: [u32; 6]) -> u32 {
@@ -375,6 +219,7 @@ mod tests {
             (X86_64, 2),
             (X86_64, 257),
             (X86_64, 332),
+            (X86_64, 82),
             (AUDIT_ARCH_I386, 5),
             (AUDIT_ARCH_I386, 295),
         ] {

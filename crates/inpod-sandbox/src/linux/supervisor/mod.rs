@@ -1,10 +1,12 @@
 //! The calls of a process that do not go to the kernel but wait for an answer of ours: a seccomp filter hands them to the supervisor.
 
+mod abi;
 mod address;
 mod connect;
 mod files;
 mod filter;
 mod memory;
+mod stat;
 mod workers;
 
 use std::io;
