@@ -94,6 +94,11 @@ fn main() {
             killed_at_random(|command| machine.command(REFUSE, &command))
         })
     }));
+    trials.push(trial(
+        "what_a_killed_run_left_on_the_machine_is_cleared_by_the_next",
+        &[Sandbox, Root],
+        left_on_the_machine,
+    ));
     inpod_tests::run(trials);
 }
 
@@ -220,6 +225,32 @@ fn killed_at_random(there: impl Fn(Command) -> Command) -> Result<(), Failed> {
             })?;
         }
     }
+    before.is_as_before()
+}
+
+/// Where inpod and its guardian are killed at once nobody is left to clear up.
+fn left_on_the_machine() -> Result<(), Failed> {
+    let _alone = ALONE.lock();
+    let marker = "1000.6875";
+    let before = Census::take()?;
+    let there = |command| MACHINES[4].command(REFUSE, &command);
+    let script = format!("echo ready; exec sleep {marker}");
+    let mut child = there(inpod_command(&["run", "-q", "--", "sh", "-c", &script]))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut stdout = child.stdout.take().ok_or("a pipe was asked for")?;
+    stdout.read_exact(&mut [0; 6])?;
+    for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+        for pid in ours(marker) {
+            kill(Pid::from_raw(pid), signal)?;
+        }
+    }
+    wait(&mut child)?;
+    let folder = Path::new("/run/secrets/kubernetes.io/serviceaccount");
+    equal(folder.join("token").exists(), true)?;
+    let ended = output(&mut there(inpod_command(&["run", "-q", "--", "true"])))?;
+    equal((ended.status.code(), ended.stderr.as_str()), (Some(0), ""))?;
     before.is_as_before()
 }
 

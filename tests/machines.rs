@@ -1,13 +1,14 @@
 //! `inpod run` where namespaces, mounts, sockets of other processes or listeners are refused: the page's script, a static program, the
 //! official clients and a JVM find their Pod there too. Each test sets up the refusal itself.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use inpod_tests::Need::{File, OrdinaryUser, Program, Root, Sandbox};
 use inpod_tests::{
     MACHINES, Machine, Need, contains, equal, file, inpod_command, javascript_example, output,
-    public_folder, repository, trial,
+    public_folder, repository, trial, wait,
 };
 use libtest_mimic::{Failed, Trial};
 
@@ -86,6 +87,16 @@ fn main() {
             "a_machine_that_refuses_everything_is_told_why",
             &[OrdinaryUser],
             refused,
+        ),
+        trial(
+            "who_finds_the_place_of_the_files_taken_is_told_by_whom",
+            &[Sandbox, Root],
+            place_taken,
+        ),
+        trial(
+            "where_files_cannot_be_hidden_a_program_is_no_sidecar",
+            &[Sandbox, Root],
+            no_sidecar,
         ),
         trial(
             "a_cluster_in_a_run_is_reached_there",
@@ -253,7 +264,50 @@ fn refused() -> Result<(), Failed> {
     ] {
         contains(&ended.stderr, part)?;
     }
-    Ok(())
+    let first = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start")?;
+    if first.trim().parse::<u16>()? > 443 {
+        contains(&ended.stderr, "net.ipv4.ip_unprivileged_port_start=443")?;
+    }
+    // What goes without all that comes last.
+    let last = ended.stderr.lines().last().unwrap_or_default();
+    contains(last, "Without that: `inpod cluster")
+}
+
+fn place_taken() -> Result<(), Failed> {
+    let _alone = ALONE.lock();
+    let mut first = on(&MACHINES[4], "sh".as_ref())
+        .args(["-c", "echo ready; read -r _"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut stdout = first.stdout.take().ok_or("a pipe was asked for")?;
+    stdout.read_exact(&mut [0; 6])?;
+    let second = output(&mut on(&MACHINES[4], "true".as_ref()))?;
+    drop(first.stdin.take());
+    wait(&mut first)?;
+    equal(second.status.code(), Some(1))?;
+    for part in [
+        "(another `inpod run` of this machine has it): Device or resource busy",
+        "What to change: another `inpod run` has its files where this one's would be",
+    ] {
+        contains(&second.stderr, part)?;
+    }
+    equal(
+        second.stderr.contains("an `inpod run` around this one"),
+        false,
+    )
+}
+
+fn no_sidecar() -> Result<(), Failed> {
+    let _alone = ALONE.lock();
+    let mut command = inpod_command(&["run", "-q", "--sidecar=sleep 1000", "--", "true"]);
+    let ended = output(&mut MACHINES[4].command(REFUSE, command.current_dir("/")))?;
+    equal(ended.status.code(), Some(1))?;
+    contains(
+        &ended.stderr,
+        "could not hide /var/run/secrets/kubernetes.io/serviceaccount",
+    )?;
+    contains(&ended.stderr, "with `--sidecar` alone")
 }
 
 fn foreign() -> Result<(), Failed> {

@@ -21,6 +21,7 @@ mod secrecy;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -58,7 +59,8 @@ fn main() -> ExitCode {
         .without_time()
         .init();
 
-    let ended = match Cli::parse().command {
+    let cli = Cli::try_parse().unwrap_or_else(|error| hinting_at_the_dashes(error).exit());
+    let ended = match cli.command {
         #[cfg(feature = "cluster")]
         Command::Run(args) => run::run(&args),
         #[cfg(feature = "cluster")]
@@ -67,6 +69,24 @@ fn main() -> ExitCode {
         Command::Proxy(args) => on_one_thread(proxy::run(args)),
     };
     ended.unwrap_or_else(Failure::report)
+}
+
+/// With a word on `--` where a program was named without it.
+fn hinting_at_the_dashes(mut error: clap::Error) -> clap::Error {
+    let subcommand = std::env::args().nth(1).unwrap_or_default();
+    if error.kind() != ErrorKind::UnknownArgument
+        || !matches!(subcommand.as_str(), "run" | "cluster")
+    {
+        return error;
+    }
+    if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg)
+        && !argument.starts_with('-')
+    {
+        let tip = format!("the program comes after `--`: inpod {subcommand} -- {argument}");
+        let tips = ContextValue::StyledStrs(vec![tip.into()]);
+        error.insert(ContextKind::Suggested, tips);
+    }
+    error
 }
 
 /// One connection's work is faster on one thread, and a sidecar's memory smaller.

@@ -35,3 +35,18 @@ fn a_command_line_that_cannot_be_read_is_exit_code_2() {
         assert!(!output.stderr.is_empty(), "{arguments:?}");
     }
 }
+
+#[test]
+#[cfg(feature = "cluster")]
+fn a_program_without_the_dashes_is_told_of_them() {
+    for (arguments, says) in [
+        (&["run", "-n", "team", "true"][..], true),
+        (&["cluster", "kubectl", "get", "pods"], true),
+        (&["run", "--no-such-option", "--", "true"], false),
+        (&["api", "/api", "more"], false),
+    ] {
+        let stderr = String::from_utf8(inpod(arguments).stderr).expect("UTF-8");
+        let said = stderr.contains("comes after `--`: inpod ");
+        assert_eq!(said, says, "{arguments:?}: {stderr}");
+    }
+}

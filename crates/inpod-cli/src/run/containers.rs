@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use inpod::{Client, Config, RenewableToken};
 use inpod_proxy::{Listener, Proxy};
-use inpod_sandbox::{Command, Gate, Redirect, Sandbox, SignalMask, View, spawn};
+use inpod_sandbox::{Command, Gate, Redirect, Sandbox, SignalMask, View, Way, spawn};
 use nix::sys::signal::Signal;
 use tokio::runtime::Handle;
 
@@ -35,6 +35,10 @@ const SIDECAR_GRACE: Duration = Duration::from_secs(2);
 const SIDECAR_LIMITS: &[&str] = &[
     "the sidecar listens on this machine's own addresses, and what it serves there its other users reach too",
 ];
+
+/// What a machine can have that cannot keep a sidecar's files from CMD.
+const INSTEAD: &str =
+    "Or, with `--sidecar` alone: `inpod proxy` is the sidecar then, and needs no files.";
 
 /// Which of the containers has the service account's files.
 #[derive(Debug, Clone, Copy)]
@@ -149,15 +153,20 @@ impl Plan<'_> {
         let (sidecar, reach) =
             reach.until_one_works(|reach| Ok(self.view(reach)), |view| spawn(view, &sidecar))?;
         let sidecar = Arc::new(sidecar);
-        let containers = self.start_command(
-            reach,
-            runtime,
-            |_| SIDECAR_LIMITS,
-            |view, _| {
-                without_account(view);
-                Ok(())
-            },
-        )?;
+        let containers = self
+            .start_command(
+                reach,
+                runtime,
+                |_| SIDECAR_LIMITS,
+                |view, _| {
+                    without_account(view);
+                    Ok(())
+                },
+            )
+            .map_err(|failure| match sidecar.way() {
+                Way::RealFiles => failure.and(INSTEAD),
+                _ => failure,
+            })?;
         watch(&sidecar)?;
         Ok(Containers {
             holder: Holder::Process(Arc::clone(&sidecar)),

@@ -72,12 +72,10 @@ impl Reach {
             (Err(refused @ Error::Refused { .. }), Self::Led) => refused,
             (Err(error), _) => return Err(super::not_started(error)),
         };
-        let own = Self::own().map_err(|error| {
-            super::not_started(refused).and(&format!(
-                "Nor can {}:{HTTPS} stand in for the API server's address: {error}",
-                own_address()
-            ))
-        })?;
+        let own = match Self::own() {
+            Ok(own) => own,
+            Err(error) => return Err(super::not_started(without_own(refused, &error))),
+        };
         let done = attempt(&view(&own)?).map_err(super::not_started)?;
         Ok((done, own))
     }
@@ -113,6 +111,22 @@ impl Reach {
         });
         Ok(())
     }
+}
+
+/// The refusal to lead connections, where no address can stand in for the API server's either.
+fn without_own(mut refused: Error, error: &io::Error) -> Error {
+    if let Error::Refused { remedy, .. } = &mut refused {
+        let mends = if error.kind() == io::ErrorKind::PermissionDenied {
+            format!("; `sudo sysctl net.ipv4.ip_unprivileged_port_start={HTTPS}` allows it")
+        } else {
+            String::new()
+        };
+        *remedy = format!(
+            "{remedy}; also, where connections cannot be led, {}:{HTTPS} could stand in for the API server's address, and cannot: {error}{mends}",
+            own_address()
+        );
+    }
+    refused
 }
 
 /// The TLS is the client's and the server's: nothing here looks into it.

@@ -94,6 +94,8 @@ fn errno_of(error: &io::Error) -> i32 {
     let nearest = match error.kind() {
         io::ErrorKind::InvalidInput => nix::libc::EINVAL,
         io::ErrorKind::Unsupported => nix::libc::EOPNOTSUPP,
+        io::ErrorKind::ResourceBusy => nix::libc::EBUSY,
+        io::ErrorKind::AlreadyExists => nix::libc::EEXIST,
         _ => nix::libc::EIO,
     };
     error.raw_os_error().unwrap_or(nearest)

@@ -117,11 +117,7 @@ fn ways() -> impl Iterator<Item = Way> {
 }
 
 fn refusal(attempts: Vec<Attempt>) -> Error {
-    let busy = |attempt: &Attempt| attempt.source.raw_os_error() == Some(nix::libc::EBUSY);
-    let remedy = helpers::refusal::remedy(
-        &helpers::refusal::Machine::look(),
-        attempts.iter().any(busy),
-    );
+    let remedy = helpers::refusal::remedy(&helpers::refusal::Machine::look(), &attempts);
     Error::Refused { attempts, remedy }
 }
 

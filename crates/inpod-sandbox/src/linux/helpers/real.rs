@@ -1,8 +1,10 @@
 //! The files on the machine itself: made where nothing was, and taken away again.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -16,7 +18,7 @@ use crate::linux::etc::hosts;
 const BEGIN: &str = "# these lines go when inpod ends: ";
 const END: &str = "# end of inpod's lines";
 
-/// In a volume's directory: says whose it is, should nobody be left to take it away.
+/// In a volume's directory: says whose it is, and which directories were made for it, should nobody be left to take them away.
 const MARK: &str = "..inpod";
 
 /// What is made, as who makes it and who clears up after them both know it.
@@ -54,7 +56,7 @@ impl RealFiles {
         }
     }
 
-    /// The directories that are not there yet, from the outermost in.
+    /// The directories that are not there yet or that a run before made, from the outermost in.
     pub(super) fn missing(view: &View) -> Result<Vec<PathBuf>, Error> {
         let mut all = Vec::new();
         for path in view.volumes.keys() {
@@ -62,14 +64,15 @@ impl RealFiles {
                 path: path.clone(),
                 source,
             })?;
+            all.extend(made_before(&existing));
             let mut directory = existing;
             for part in &missing {
                 directory.push(part);
-                if !all.contains(&directory) {
-                    all.push(directory.clone());
-                }
+                all.push(directory.clone());
             }
         }
+        all.sort(); // which puts a directory before what is in it
+        all.dedup();
         Ok(all)
     }
 
@@ -107,7 +110,8 @@ impl RealFiles {
         let mut volumes = Vec::new();
         for path in &self.volumes {
             let what = format!("take {} for a volume", path.display());
-            volumes.push(take(path).map_err(Failure::at(Stage::Permission, what))?);
+            let taken = take(path, &self.missing);
+            volumes.push(taken.map_err(Failure::at(Stage::Permission, what))?);
         }
         Ok(volumes)
     }
@@ -161,7 +165,8 @@ fn lock(path: &Path) -> io::Result<File> {
         let directory = File::open(path)?;
         match directory.try_lock() {
             Err(TryLockError::WouldBlock) => {
-                return Err(taken("another `inpod run` of this machine has it"));
+                let why = "another `inpod run` of this machine has it";
+                return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
             }
             Err(TryLockError::Error(error)) => return Err(error),
             Ok(()) => {}
@@ -174,19 +179,29 @@ fn lock(path: &Path) -> io::Result<File> {
 }
 
 /// Locks a directory that is empty, or that a run which was killed has left.
-fn take(path: &Path) -> io::Result<OwnedFd> {
+fn take(path: &Path, made: &[PathBuf]) -> io::Result<OwnedFd> {
     let directory = lock(path)?;
     if path.join(MARK).exists() {
         empty(path)?;
     } else if fs::read_dir(path)?.next().is_some() {
-        return Err(taken("a service account is there that is not inpod's"));
+        let why = "a service account is there that is not inpod's";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
     }
-    File::create_new(path.join(MARK))?;
+    let mut mark = File::create_new(path.join(MARK))?;
+    for directory in made {
+        mark.write_all(directory.as_os_str().as_bytes())?;
+        mark.write_all(b"\0")?;
+    }
     Ok(directory.into())
 }
 
-fn taken(why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::ResourceBusy, why)
+/// The directories on the way to a volume, itself included, that were made for a run which had it.
+fn made_before(volume: &Path) -> Vec<PathBuf> {
+    let mark = fs::read(volume.join(MARK)).unwrap_or_default();
+    let made = mark.split(|byte| *byte == 0).map(OsStr::from_bytes);
+    made.map(PathBuf::from)
+        .filter(|made| !made.as_os_str().is_empty() && volume.starts_with(made))
+        .collect()
 }
 
 /// Takes away everything in a volume's directory, if it is one of ours.
@@ -281,18 +296,31 @@ mod tests {
     }
 
     #[test]
+    fn who_takes_the_place_of_a_killed_run_knows_what_was_made_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let outer = folder.path().join("secrets");
+        let volume = outer.join("serviceaccount");
+        fs::create_dir_all(&volume).unwrap();
+        let elsewhere = folder.path().join("elsewhere");
+        drop(take(&volume, &[outer.clone(), volume.clone(), elsewhere]).unwrap());
+        let mut view = View::default();
+        view.volumes.insert(volume.clone(), crate::Files::new());
+        assert_eq!(RealFiles::missing(&view).unwrap(), [outer, volume]);
+    }
+
+    #[test]
     fn a_directory_is_taken_once_and_never_from_somebody_else() {
         let directory = tempfile::tempdir().unwrap();
-        let first = take(directory.path()).unwrap();
-        assert!(take(directory.path()).is_err(), "it is locked");
+        let first = take(directory.path(), &[]).unwrap();
+        assert!(take(directory.path(), &[]).is_err(), "it is locked");
         drop(first);
         fs::write(directory.path().join("token"), "left").unwrap();
-        let again = take(directory.path()).unwrap();
+        let again = take(directory.path(), &[]).unwrap();
         assert!(!directory.path().join("token").exists());
         drop(again);
         fs::remove_file(directory.path().join(MARK)).unwrap();
         fs::write(directory.path().join("token"), "a real Pod's").unwrap();
-        assert!(take(directory.path()).is_err());
+        assert!(take(directory.path(), &[]).is_err());
         assert!(directory.path().join("token").exists());
     }
 }

@@ -2,6 +2,10 @@
 
 use std::fs;
 
+use nix::libc;
+
+use crate::{Attempt, Way};
+
 /// What is known to make a kernel refuse.
 #[derive(Debug, Default)]
 pub(in crate::linux) struct Machine {
@@ -37,10 +41,17 @@ impl Machine {
     }
 }
 
-/// Sentences that name every cause that is there. `busy` is whether there is a listener already.
-pub(in crate::linux) fn remedy(machine: &Machine, busy: bool) -> String {
+/// Sentences that name every cause that is there.
+pub(in crate::linux) fn remedy(machine: &Machine, attempts: &[Attempt]) -> String {
     let mut causes = Vec::new();
-    if busy {
+    let busy = |way| {
+        let mut attempts = attempts.iter().filter(|attempt| attempt.way == way);
+        attempts.any(|attempt| attempt.source.raw_os_error() == Some(libc::EBUSY))
+    };
+    if busy(Way::RealFiles) {
+        causes.push("another `inpod run` has its files where this one's would be: it works when that has ended");
+    }
+    if busy(Way::Listener) {
         causes.push(
             "calls of this process are answered by another program already (an `inpod run` around this one, or a container runtime's \
              own listener), and Linux allows one: run it outside of that",
@@ -85,7 +96,7 @@ mod tests {
             apparmor_restricts: Some(0),
             unprivileged_clone: None,
         };
-        let remedy = remedy(&machine, false);
+        let remedy = remedy(&machine, &[]);
         assert!(
             remedy.contains("user.max_user_namespaces=10000")
                 && remedy.contains("--cap-add SYS_ADMIN")
@@ -95,7 +106,19 @@ mod tests {
 
     #[test]
     fn without_a_known_cause_the_needs_are_named() {
-        assert!(remedy(&Machine::default(), false).contains("CAP_SYS_ADMIN"));
-        assert!(remedy(&Machine::default(), true).contains("around this one"));
+        assert!(remedy(&Machine::default(), &[]).contains("CAP_SYS_ADMIN"));
+    }
+
+    #[test]
+    fn what_is_taken_is_named_by_who_has_it() {
+        let taken = |way| Attempt {
+            way,
+            what: String::new(),
+            source: std::io::Error::from_raw_os_error(libc::EBUSY),
+        };
+        let [listener, files] =
+            [Way::Listener, Way::RealFiles].map(|way| remedy(&Machine::default(), &[taken(way)]));
+        assert!(listener.contains("around this one") && !listener.contains("has its files"));
+        assert!(files.contains("has its files") && !files.contains("around this one"));
     }
 }
