@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use inpod_tests::Need::{File, OrdinaryUser, Program, Root, Sandbox};
 use inpod_tests::{
-    MACHINES, Machine, Need, contains, equal, file, inpod_command, javascript_example, output,
-    public_folder, repository, trial, wait,
+    MACHINES, Machine, Need, as_ordinary_user, contains, equal, file, inpod_command,
+    javascript_example, output, public_folder, repository, trial, wait,
 };
 use libtest_mimic::{Failed, Trial};
 
@@ -107,6 +107,11 @@ fn main() {
             "what_is_not_as_in_a_pod_is_said_once",
             &[OrdinaryUser],
             limits,
+        ),
+        trial(
+            "what_a_run_would_miss_is_explained_for_its_options",
+            &[Sandbox, Root, Program("unshare")],
+            explained,
         ),
     ]);
     if cfg!(target_arch = "x86_64") {
@@ -335,7 +340,7 @@ fn foreign() -> Result<(), Failed> {
     command.arg(&program).current_dir("/");
     // Not the machines with a filter: theirs kills what is of another ABI.
     let listener = MACHINES[2].command(REFUSE, &command);
-    for mut there in [inpod_tests::as_ordinary_user(&command), listener] {
+    for mut there in [as_ordinary_user(&command), listener] {
         let token = output(&mut there)?.success()?;
         equal(token.split('.').count(), 3)?;
     }
@@ -351,7 +356,7 @@ fn cluster_inside() -> Result<(), Failed> {
     command.args(["sh", "-c", script]).current_dir("/");
     for mut there in [
         MACHINES[0].command(REFUSE, &command),
-        inpod_tests::as_ordinary_user(&command),
+        as_ordinary_user(&command),
     ] {
         equal(
             output(&mut there)?.success()?.as_str(),
@@ -378,6 +383,54 @@ fn limits() -> Result<(), Failed> {
         &said,
         "\n- the service account's files can be read, but their folder",
     )
+}
+
+fn explained() -> Result<(), Failed> {
+    let _alone = ALONE.lock();
+    let there = |machine: &Machine, arguments: &[&str]| {
+        let mut command = inpod_command(&["run", "--explain"]);
+        command.args(arguments).current_dir("/");
+        output(&mut machine.command(REFUSE, &command))
+    };
+    let container = &MACHINES[4];
+    for (arguments, says) in [
+        (&[][..], false),
+        (&["--no-token", "--", "true"], false),
+        (&["--sidecar"], true),
+    ] {
+        let said = there(container, arguments)?.success()?;
+        contains(&said, "by files on the machine itself")?;
+        equal(said.contains("localhost:8001"), says)?;
+    }
+    let refused = there(container, &["--sidecar=kubectl proxy"])?;
+    equal(refused.status.code(), Some(1))?;
+    contains(&refused.stderr, "cannot be hidden from CMD")?;
+    contains(&refused.stderr, "with `--sidecar` alone")?;
+    let refused = there(container, &["--kubeconfig", "/no/such/file"])?;
+    contains(&refused.stderr, "/no/such/file")?;
+
+    // As a container's runtime covers it.
+    let ordinary = as_ordinary_user(inpod_command(&["run", "--explain"]).current_dir("/"));
+    let mut covered = Command::new("unshare");
+    covered.args([
+        "-m",
+        "sh",
+        "-c",
+        "mount --bind /dev/null /proc/cpuinfo && exec \"$@\"",
+        "sh",
+    ]);
+    covered
+        .arg(ordinary.get_program())
+        .args(ordinary.get_args());
+    let said = output(covered.current_dir("/"))?.success()?;
+    for part in [
+        "by namespaces of its own",
+        "\n- /proc is the machine's",
+        "\n- setuid programs",
+    ] {
+        contains(&said, part)?;
+    }
+    Ok(())
 }
 
 /// The one Pod there is, and the 404 that was caught.

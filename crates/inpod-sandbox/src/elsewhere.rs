@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 
 use nix::sys::signal::{Signal, raise};
 
-use crate::{Command, Error, Files, Service, View, Way};
+use crate::{Checked, Command, Error, Files, Service, View, Way};
 
 /// The signals that were blocked when the program started.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,7 +40,7 @@ pub fn spawn(_view: &View, _command: &Command) -> Result<Sandbox, Error> {
 ///
 /// # Errors
 /// [`Error::NeedsLinux`].
-pub fn check(_view: &View) -> Result<Way, Error> {
+pub fn check(_view: &View) -> Result<Checked, Error> {
     Err(Error::NeedsLinux)
 }
 
@@ -61,6 +61,11 @@ pub struct Sandbox(Infallible);
 impl Sandbox {
     /// Cannot be called.
     pub fn way(&self) -> Way {
+        match self.0 {}
+    }
+
+    /// Cannot be called.
+    pub fn limits(&self) -> Vec<&'static str> {
         match self.0 {}
     }
 

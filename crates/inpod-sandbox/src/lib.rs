@@ -42,4 +42,4 @@ pub use linux::{
     spawn,
 };
 pub use view::{Files, Redirect, Service, ServicePort, View};
-pub use way::Way;
+pub use way::{Checked, Way};

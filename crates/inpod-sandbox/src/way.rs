@@ -22,8 +22,11 @@ impl Way {
         Self::RealFiles,
     ];
 
-    /// What is not as in a Pod, as sentences; empty where nothing is known.
-    pub fn limits(self) -> &'static [&'static str] {
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "nothing is shown there")
+    )]
+    pub(crate) fn limits(self) -> &'static [&'static str] {
         match self {
             Self::Namespaces => &[],
             Self::Listener | Self::Around => &[
@@ -42,6 +45,16 @@ impl Way {
             ],
         }
     }
+}
+
+/// What [`check`](crate::check) found out.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Checked {
+    /// The way that would be taken.
+    pub way: Way,
+    /// What would not be as in a Pod, as [`Sandbox::limits`](crate::Sandbox::limits) says it.
+    pub limits: Vec<&'static str>,
 }
 
 impl fmt::Display for Way {

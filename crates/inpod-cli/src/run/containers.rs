@@ -1,19 +1,19 @@
 //! The Pod's containers: CMD, and where it is asked for a sidecar that has the credentials instead of it.
 
-use std::cell::OnceCell;
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::IpAddr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
 use inpod::{Client, Config, RenewableToken};
-use inpod_proxy::{Listener, Proxy};
-use inpod_sandbox::{Command, Gate, Redirect, Sandbox, SignalMask, View, Way, spawn};
+use inpod_proxy::Proxy;
+use inpod_sandbox::{Command, Sandbox, SignalMask, View, Way, spawn};
 use nix::sys::signal::Signal;
 use tokio::runtime::Handle;
 
+use super::arrangement::{Arrangement, Front, INSTEAD};
 use super::explain;
 use super::reach::Reach;
 use super::services::Services;
@@ -21,42 +21,13 @@ use super::view::{self, Cluster, MOUNT_PATH};
 use crate::embedded;
 use crate::failure::Failure;
 
-/// Where CMD finds the sidecar, and `kubectl proxy` listens by default.
-const SIDECAR_PORT: u16 = 8001;
-const LOCALHOST: [SocketAddr; 2] = [
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), SIDECAR_PORT),
-    SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), SIDECAR_PORT),
-];
-
 /// The least that a kubelet gives a container to end (`minimumGracePeriodInSeconds`).
 const SIDECAR_GRACE: Duration = Duration::from_secs(2);
-
-/// Of a sidecar that is a program.
-const SIDECAR_LIMITS: &[&str] = &[
-    "the sidecar listens on this machine's own addresses, and what it serves there its other users reach too",
-];
-
-/// What a machine can have that cannot keep a sidecar's files from CMD.
-const INSTEAD: &str =
-    "Or, with `--sidecar` alone: `inpod proxy` is the sidecar then, and needs no files.";
-
-/// Which of the containers has the service account's files.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Account<'a> {
-    /// CMD, as in a Pod of one container.
-    Command,
-    /// `inpod proxy`, within this program.
-    Proxy,
-    /// A program, by its shell command line.
-    Sidecar(&'a str),
-    /// None of them.
-    Nobody,
-}
 
 /// What they are started with.
 #[derive(Debug)]
 pub(super) struct Plan<'a> {
-    pub(super) account: Account<'a>,
+    pub(super) arrangement: Arrangement<'a>,
     pub(super) command: &'a [OsString],
     pub(super) signals: SignalMask,
     pub(super) cluster: &'a Cluster,
@@ -95,29 +66,26 @@ pub(super) enum Holder {
 impl Plan<'_> {
     /// Starts them; what serves them runs on the runtime.
     pub(super) fn start(&self, reach: Reach, runtime: &Handle) -> Result<Containers, Failure> {
-        match self.account {
-            Account::Command => {
-                let containers = self.start_command(reach, runtime, |_| &[], |_, _| Ok(()))?;
+        match &self.arrangement {
+            Arrangement::Alone => {
+                let containers = self.start_command(reach, runtime)?;
                 Ok(Containers {
                     holder: Holder::Process(Arc::clone(&containers.command)),
                     ..containers
                 })
             }
-            Account::Nobody => self.start_command(
-                reach,
-                runtime,
-                |_| &[],
-                |view, _| {
-                    without_account(view);
-                    Ok(())
-                },
-            ),
-            Account::Proxy => self.with_proxy(reach, runtime),
-            Account::Sidecar(line) => self.with_sidecar(line, reach, runtime),
+            Arrangement::WithoutAccount => self.start_command(reach, runtime),
+            Arrangement::Proxy(front) => self.with_proxy(front, reach, runtime),
+            Arrangement::Sidecar(line) => self.with_sidecar(line, reach, runtime),
         }
     }
 
-    fn with_proxy(&self, reach: Reach, runtime: &Handle) -> Result<Containers, Failure> {
+    fn with_proxy(
+        &self,
+        front: &Front,
+        reach: Reach,
+        runtime: &Handle,
+    ) -> Result<Containers, Failure> {
         let token = RenewableToken::new(&self.cluster.token())?;
         let config = Config::builder()
             .server(self.client.config().server().clone())
@@ -126,11 +94,7 @@ impl Plan<'_> {
             .namespace(self.namespace)
             .build()?;
         let proxy = Proxy::builder(Client::new(config)?).build();
-        let front = Front::new()?;
-        let containers = self.start_command(reach, runtime, Front::limits, |view, reach| {
-            without_account(view);
-            front.show(view, reach)
-        })?;
+        let containers = self.start_command(reach, runtime)?;
         let _inside = runtime.enter();
         runtime.spawn(proxy.serve(front.listener()?, std::future::pending()));
         Ok(Containers {
@@ -153,20 +117,12 @@ impl Plan<'_> {
         let (sidecar, reach) =
             reach.until_one_works(|reach| Ok(self.view(reach)), |view| spawn(view, &sidecar))?;
         let sidecar = Arc::new(sidecar);
-        let containers = self
-            .start_command(
-                reach,
-                runtime,
-                |_| SIDECAR_LIMITS,
-                |view, _| {
-                    without_account(view);
-                    Ok(())
-                },
-            )
-            .map_err(|failure| match sidecar.way() {
-                Way::RealFiles => failure.and(INSTEAD),
-                _ => failure,
-            })?;
+        let containers =
+            self.start_command(reach, runtime)
+                .map_err(|failure| match sidecar.way() {
+                    Way::RealFiles => failure.and(INSTEAD),
+                    _ => failure,
+                })?;
         watch(&sidecar)?;
         Ok(Containers {
             holder: Holder::Process(Arc::clone(&sidecar)),
@@ -176,26 +132,25 @@ impl Plan<'_> {
     }
 
     /// CMD alone, without anybody who needs a token.
-    fn start_command(
-        &self,
-        reach: Reach,
-        runtime: &Handle,
-        limits: impl Fn(&Reach) -> &'static [&'static str],
-        change: impl Fn(&mut View, &Reach) -> Result<(), Failure>,
-    ) -> Result<Containers, Failure> {
+    fn start_command(&self, reach: Reach, runtime: &Handle) -> Result<Containers, Failure> {
         let command = Command::new(&self.command[0])
             .args(&self.command[1..])
             .signal_mask(self.signals);
         let (sandbox, reach) = reach.until_one_works(
             |reach| {
                 let mut view = self.view(reach);
-                change(&mut view, reach)?;
+                self.arrangement.arrange(&mut view, reach)?;
                 Ok(view)
             },
             |view| spawn(view, &command),
         )?;
         if !self.quiet {
-            explain::say(sandbox.way(), &reach, limits(&reach));
+            let limits = [
+                &sandbox.limits(),
+                reach.limits(self.embedded),
+                self.arrangement.limits(&reach),
+            ];
+            explain::say(sandbox.way(), &reach, &limits.concat());
         }
         let api_server = self.cluster.met(&reach).ip();
         let _inside = runtime.enter();
@@ -273,71 +228,4 @@ fn watch(sidecar: &Arc<Sandbox>) -> Result<(), Failure> {
             }
         })?;
     Ok(())
-}
-
-/// As with `automountServiceAccountToken: false`, even where the machine itself is a Pod.
-fn without_account(view: &mut View) {
-    view.volumes.remove(MOUNT_PATH.as_ref() as &std::path::Path);
-    view.withheld.push(MOUNT_PATH.into());
-}
-
-/// The proxy's side that CMD sees: its own localhost:8001 where connections can be led, else the machine's.
-struct Front {
-    gate: Gate,
-    open: OnceCell<TcpListener>,
-}
-
-impl Front {
-    fn limits(reach: &Reach) -> &'static [&'static str] {
-        match reach {
-            Reach::Led => &[],
-            Reach::At(_) => &[
-                "localhost:8001 is this machine's own, where its other users reach the API with this account too",
-            ],
-        }
-    }
-
-    fn new() -> Result<Self, Failure> {
-        Ok(Self {
-            gate: Gate::new()?,
-            open: OnceCell::new(),
-        })
-    }
-
-    fn show(&self, view: &mut View, reach: &Reach) -> Result<(), Failure> {
-        if reach.address().is_none() {
-            let through = LOCALHOST.map(|from| Redirect::through(from, &self.gate));
-            view.redirects.extend(through);
-        } else if self.open.get().is_none() {
-            let [address, _] = LOCALHOST;
-            let listener = TcpListener::bind(address).map_err(|error| {
-                Failure::from(error).while_(format!("the sidecar's address {address}"))
-            })?;
-            if !is_reached(&listener, address)? {
-                return Err(Failure::new(
-                    "localhost:8001 is the sidecar of the run around this one; start this one without --sidecar, or outside of it",
-                ));
-            }
-            let _ = self.open.set(listener);
-        }
-        Ok(())
-    }
-
-    fn listener(self) -> Result<Listener, Failure> {
-        if let Some(open) = self.open.into_inner() {
-            return Ok(Listener::guarded(open, |_| true)?);
-        }
-        let gate = self.gate;
-        let listener = gate.listener()?;
-        Ok(Listener::guarded(listener, move |peer| gate.admits(peer))?)
-    }
-}
-
-/// Whether who connects to the address comes to this listener, and is not led elsewhere.
-fn is_reached(listener: &TcpListener, address: SocketAddr) -> Result<bool, Failure> {
-    let connected = TcpStream::connect(address)?;
-    listener.set_nonblocking(true)?;
-    // A connect to loopback is in the queue before it has succeeded.
-    let came = listener.accept();
-    Ok(came.is_ok_and(|(_, peer)| connected.local_addr().is_ok_and(|own| own == peer)))
 }

@@ -1,47 +1,64 @@
 //! What a run on this machine is like, in words.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use inpod_sandbox::{View, Way};
+use inpod_sandbox::{Way, check};
 
+use super::arrangement::{Arrangement, INSTEAD};
 use super::reach::Reach;
-use super::{service, view};
+use super::{Args, program, view};
 use crate::failure::Failure;
 
 /// `--explain`: goes as far as a run would, with nothing to show and nothing to start.
-pub(super) fn explain() -> Result<ExitCode, Failure> {
-    let view = |reach: &Reach| {
-        let service = reach.address().unwrap_or(view::SERVICE);
-        let mut view = View::default();
-        view.volumes
-            .insert(view::MOUNT_PATH.into(), BTreeMap::new());
-        view.hosts = vec![(service.ip(), vec!["kubernetes.default.svc".into()])];
-        view.services = vec![service::api_server_at(service.ip())];
-        if reach.address().is_none() {
-            view.redirects = vec![view::nowhere(service)];
+pub(super) fn explain(args: &Args) -> Result<ExitCode, Failure> {
+    let embedded = args.config()?.is_none();
+    let arrangement = args.arrangement()?;
+    if let Arrangement::Sidecar(_) = arrangement {
+        let seen = |reach: &Reach| Ok(view::preview(reach));
+        let (checked, _) = Reach::first()?.until_one_works(seen, check)?;
+        if checked.way == Way::RealFiles {
+            let way = checked.way;
+            return Err(Failure::new(format!(
+                "the sidecar would have {way}, which cannot be hidden from CMD"
+            ))
+            .and(INSTEAD));
         }
+    }
+    let seen = |reach: &Reach| {
+        let mut view = view::preview(reach);
+        arrangement.arrange(&mut view, reach)?;
         Ok(view)
     };
-    let (way, reach) = Reach::first()?.until_one_works(view, inpod_sandbox::check)?;
-    let limits = limits(way, &reach, &[]);
+    let (checked, reach) = Reach::first()?.until_one_works(seen, check)?;
+    let mut limits = [
+        &checked.limits,
+        reach.limits(embedded),
+        arrangement.limits(&reach),
+    ]
+    .concat();
+    // The other ways have it among their limits. Too common to be said in every run.
+    if checked.way == Way::Namespaces && !program::is_root() {
+        limits.push(program::SETUID);
+    }
     let limits = if limits.is_empty() {
         "Nothing of what inpod knows a Pod by would be missing.".to_owned()
     } else {
         format!("Not as in a Pod:\n- {}", limits.join("\n- "))
     };
     let text = format!(
-        "CMD would be shown its Pod by {way}, and meet the API server {reach}.\n{limits}\n"
+        "CMD would be shown its Pod by {}, and meet the API server {reach}.\n{limits}\n",
+        checked.way
     );
-    std::io::stdout().write_all(text.as_bytes())?;
+    let unfit = args.command.first().and_then(|cmd| program::unfit(cmd));
+    let unfit = unfit.map(|unfit| format!("{unfit}.\n")).unwrap_or_default();
+    std::io::stdout().write_all(format!("{text}{unfit}").as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Said once, where a run is not all that it can be.
 #[expect(clippy::print_stderr, reason = "a word for the person at the terminal")]
-pub(super) fn say(way: Way, reach: &Reach, more: &[&'static str]) {
-    let limits = limits(way, reach, more);
+pub(super) fn say(way: Way, reach: &Reach, limits: &[&str]) {
     if !limits.is_empty() {
         eprintln!(
             "inpod: on this machine CMD is shown its Pod by {way}, and meets the API server {reach}. Not as in a Pod (-q leaves this \
@@ -49,13 +66,4 @@ pub(super) fn say(way: Way, reach: &Reach, more: &[&'static str]) {
             limits.join("\n- ")
         );
     }
-}
-
-fn limits(way: Way, reach: &Reach, more: &[&'static str]) -> Vec<&'static str> {
-    way.limits()
-        .iter()
-        .chain(reach.limits())
-        .chain(more)
-        .copied()
-        .collect()
 }

@@ -3,7 +3,9 @@
 //! The cluster is reached as any cluster would be: through its API, with the crate `inpod`.
 
 mod account;
+mod arrangement;
 mod containers;
+mod environment;
 mod explain;
 mod interrupt;
 mod pod;
@@ -20,7 +22,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use inpod::Client;
+use inpod::{Client, Config};
 use inpod_apiserver::Server;
 use tokio::task::JoinSet;
 
@@ -28,6 +30,7 @@ use crate::failure::Failure;
 use crate::manifests::Manifest;
 use crate::{embedded, exit, kubeconfig, manifests, secrecy};
 use account::{Account, Binding};
+use arrangement::{Arrangement, Front};
 use interrupt::unless_interrupted;
 use pod::Pod;
 use reach::Reach;
@@ -81,7 +84,7 @@ pub(crate) struct Args {
     #[arg(short, long)]
     quiet: bool,
     /// Say how CMD would be shown its Pod on this machine, and what would not be as in one; runs nothing
-    #[arg(long, conflicts_with = "command")]
+    #[arg(long)]
     explain: bool,
     /// The program and its arguments
     #[arg(last = true, required_unless_present = "explain", value_name = "CMD")]
@@ -89,14 +92,22 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    fn account(&self) -> containers::Account<'_> {
-        use containers::Account;
-        match self.sidecar.as_deref() {
-            Some("") => Account::Proxy,
-            Some(line) => Account::Sidecar(line),
-            None if self.no_token => Account::Nobody,
-            None => Account::Command,
-        }
+    /// Of the cluster that is there already.
+    fn config(&self) -> Result<Option<Config>, Failure> {
+        let Some(file) = &self.kubeconfig else {
+            return Ok(None);
+        };
+        let config = kubeconfig::load(std::slice::from_ref(file), self.context.as_deref())?;
+        Ok(Some(config.build()?))
+    }
+
+    fn arrangement(&self) -> Result<Arrangement<'_>, Failure> {
+        Ok(match self.sidecar.as_deref() {
+            Some("") => Arrangement::Proxy(Front::new()?),
+            Some(line) => Arrangement::Sidecar(line),
+            None if self.no_token => Arrangement::WithoutAccount,
+            None => Arrangement::Alone,
+        })
     }
 }
 
@@ -105,13 +116,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if args.explain {
-        return explain::explain();
+        return explain::explain(args);
     }
     secrecy::keep();
     // Standard input may be a terminal: while it is read, its signals end us as any program.
     let manifests = manifests::read_all(&args.filenames)?;
-    if let Some(warning) = program::warning(&args.command[0]) {
-        embedded::warn(&warning);
+    if let Some(unfit) = program::unfit(&args.command[0]) {
+        embedded::warn(&unfit);
     }
     // Before any thread is there.
     let signals = inpod_sandbox::block_signals();
@@ -131,7 +142,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         .block_on(unless_interrupted(tenant.prepare(client, args)))
         .and_then(|prepared| {
             let plan = containers::Plan {
-                account: args.account(),
+                arrangement: args.arrangement()?,
                 command: &args.command,
                 signals,
                 cluster: &prepared.seen,
@@ -184,9 +195,7 @@ struct Cluster {
 impl Cluster {
     /// An embedded one expects to be met at `address` too.
     async fn open(args: &Args, address: IpAddr) -> Result<Self, Failure> {
-        if let Some(file) = &args.kubeconfig {
-            let config =
-                kubeconfig::load(std::slice::from_ref(file), args.context.as_deref())?.build()?;
+        if let Some(config) = args.config()? {
             return Ok(Self {
                 client: Client::new(config)?,
                 embedded: None,

@@ -7,9 +7,13 @@ use std::path::{Path, PathBuf};
 /// `S_ISUID` and `S_ISGID`.
 const SETID: u32 = 0o6000;
 
+/// What no program keeps inside that an ordinary user starts.
+pub(super) const SETUID: &str =
+    "setuid programs (sudo, ping) lose their privilege, and snaps do not start";
+
 /// Why CMD cannot do its work inside, where that can be told from its file. Root keeps what it has.
-pub(super) fn warning(program: &OsStr) -> Option<String> {
-    if nix::unistd::geteuid().is_root() {
+pub(super) fn unfit(program: &OsStr) -> Option<String> {
+    if is_root() {
         return None;
     }
     let path = found(program, std::env::var_os("PATH").as_deref())?;
@@ -24,6 +28,10 @@ pub(super) fn warning(program: &OsStr) -> Option<String> {
     (mode & SETID != 0 && mode & 0o111 != 0).then(|| {
         format!("{shown} is a setuid program, and has no privilege inside; run it outside, or inpod as root")
     })
+}
+
+pub(super) fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
 }
 
 /// The file that a program's name means.

@@ -28,6 +28,10 @@ pub(super) struct Meeting {
 
 const HTTPS: u16 = 443;
 
+const ELSEWHERE: &str = "the API server is not at the address that its Service has, but at one of this machine's, for every program to reach";
+const BY_NAME: &str =
+    "KUBERNETES_SERVICE_HOST is a name, since the cluster's certificate is not for the address";
+
 impl Reach {
     /// In a sandbox the outer one leads to a port of ours, because Linux allows no second one to lead. Elsewhere ours leads.
     pub(super) fn first() -> io::Result<Self> {
@@ -81,12 +85,15 @@ impl Reach {
     }
 
     /// What is not as in a Pod.
-    pub(super) fn limits(&self) -> &'static [&'static str] {
+    pub(super) fn limits(&self, embedded: bool) -> &'static [&'static str] {
         match self {
-            Self::At(meeting) if meeting.is_own() => &[
-                "the API server is not at the address that its Service has, but at one of this machine's, for every program to reach",
-            ],
-            _ => &[],
+            Self::Led => &[],
+            Self::At(meeting) => match (meeting.is_own(), embedded) {
+                (true, true) => &[ELSEWHERE],
+                (true, false) => &[ELSEWHERE, BY_NAME],
+                (false, true) => &[],
+                (false, false) => &[BY_NAME],
+            },
         }
     }
 

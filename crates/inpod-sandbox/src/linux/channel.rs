@@ -23,9 +23,14 @@ pub(super) enum Message {
     /// The sandbox's init lives; its pidfd is attached.
     Init,
     /// Everything is in place. Attached: a writable directory for each volume, in order, then the listener or the channel that was asked for.
-    Ready,
+    Ready {
+        /// Whether the machine's `/proc` could not be replaced.
+        covered_proc: bool,
+    },
     /// Have what is in the attached memory answered for.
     Show,
+    /// It is.
+    Shown,
     /// Find out whether the process could be started, and answer as if it were.
     Prove,
     /// Start the process.
@@ -202,8 +207,9 @@ impl Message {
     fn encode(&self) -> Vec<u8> {
         let (tag, number, text) = match self {
             Self::Init => (b'I', 0, ""),
-            Self::Ready => (b'R', 0, ""),
+            Self::Ready { covered_proc } => (b'R', i32::from(*covered_proc), ""),
             Self::Show => (b'F', 0, ""),
+            Self::Shown => (b'A', 0, ""),
             Self::Prove => (b'P', 0, ""),
             Self::Go => (b'G', 0, ""),
             Self::Started => (b'S', 0, ""),
@@ -242,8 +248,11 @@ impl Message {
         };
         Ok(match tag {
             b'I' => Self::Init,
-            b'R' => Self::Ready,
+            b'R' => Self::Ready {
+                covered_proc: number != 0,
+            },
             b'F' => Self::Show,
+            b'A' => Self::Shown,
             b'P' => Self::Prove,
             b'G' => Self::Go,
             b'S' => Self::Started,
@@ -300,7 +309,7 @@ mod tests {
     fn descriptors_travel_with_a_message() {
         let (here, there) = Channel::pair().unwrap();
         let (reader, writer) = io::pipe().unwrap();
-        here.send(&Message::Ready, &[writer.as_fd()]).unwrap();
+        here.send(&Message::Go, &[writer.as_fd()]).unwrap();
         drop(writer);
         let (_, descriptors) = there.receive().unwrap().unwrap();
         rustix::io::write(&descriptors[0], b"x").unwrap();

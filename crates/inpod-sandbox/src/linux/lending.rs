@@ -67,7 +67,7 @@ fn send(channel: &Channel, shown: &Shown) -> io::Result<()> {
     memory.write_all(&shown.encode())?;
     channel.send(&Message::Show, &[memory.as_fd()])?;
     match channel.receive()? {
-        Some((Message::Ready, _)) => Ok(()),
+        Some((Message::Shown, _)) => Ok(()),
         Some((Message::Failed(failure), _)) => Err(io::Error::from_raw_os_error(failure.errno)),
         _ => Err(io::ErrorKind::ConnectionReset.into()),
     }
@@ -118,7 +118,7 @@ fn serve(channel: &Channel, process: u32, lent: &Mutex<Trees>) {
             .ok_or(io::ErrorKind::InvalidInput.into())
             .and_then(|shown| show(&shown, process, lent));
         let answer = match done {
-            Ok(()) => Message::Ready,
+            Ok(()) => Message::Shown,
             Err(error) => Message::Failed(Failure::at(Stage::Setup, "answer for a path")(error)),
         };
         if channel.send(&answer, &[]).is_err() {

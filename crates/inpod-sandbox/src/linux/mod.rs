@@ -45,7 +45,7 @@ use terminal::Terminal;
 use tree::{PROBE, Tree};
 use volume::Volume;
 
-use crate::{Attempt, Command, Error, Files, Service, View, Way};
+use crate::{Attempt, Checked, Command, Error, Files, Service, View, Way};
 
 /// Turns this process into one of the sandbox's helpers, and then never returns, if it was started as one.
 ///
@@ -89,18 +89,21 @@ pub fn spawn(view: &View, command: &Command) -> Result<Sandbox, Error> {
     Err(refusal(refused))
 }
 
-/// The way that [`spawn`] would take, found out by taking it as far as the program's start.
+/// How [`spawn`] would show the view, found out by going as far as the program's start.
 ///
 /// # Errors
 /// As [`spawn`], but for those of the program.
-pub fn check(view: &View) -> Result<Way, Error> {
+pub fn check(view: &View) -> Result<Checked, Error> {
     let command = Command::new("");
     let mut refused = Vec::new();
     for way in ways() {
-        match prepare(way, view, &command)
-            .and_then(|prepared| prepared.helpers.prove(way, &command))
-        {
-            Ok(()) => return Ok(way),
+        let checked = prepare(way, view, &command).and_then(|prepared| {
+            prepared.helpers.prove(way, &command)?;
+            let limits = prepared.helpers.limits(way);
+            Ok(Checked { way, limits })
+        });
+        match checked {
+            Ok(checked) => return Ok(checked),
             Err(Error::Refused { attempts, .. }) => refused.extend(attempts),
             Err(error) => return Err(error),
         }
@@ -271,6 +274,11 @@ impl Sandbox {
     /// How the process is shown its view.
     pub fn way(&self) -> Way {
         self.way
+    }
+
+    /// What is not as in a Pod, as sentences; empty where nothing is known.
+    pub fn limits(&self) -> Vec<&'static str> {
+        self.helpers.limits(self.way)
     }
 
     /// Gives a volume new contents, all at once; files that are not named go. The same contents again write nothing.

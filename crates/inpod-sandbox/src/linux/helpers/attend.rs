@@ -15,6 +15,15 @@ use crate::linux::signals::ToGroup;
 use crate::linux::supervisor::{self, Wanted};
 use crate::linux::tree::PROBE;
 
+/// What the process will see.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    /// Writable, in the order of the plan's.
+    pub(super) volumes: Vec<OwnedFd>,
+    /// Whether the machine's `/proc` could not be replaced.
+    pub(super) covered_proc: bool,
+}
+
 /// The listener for what is wanted of one, on this process and all it starts from now on.
 pub(super) fn listen(wanted: Wanted) -> Result<Option<OwnedFd>, Failure> {
     if wanted == Wanted::default() {
@@ -32,7 +41,7 @@ pub(super) fn listen(wanted: Wanted) -> Result<Option<OwnedFd>, Failure> {
 pub(super) fn process(
     channel: &Channel,
     plan: &Plan,
-    volumes: Vec<OwnedFd>,
+    shown: Shown,
     listener: Option<OwnedFd>,
 ) -> Result<(), Failure> {
     let children = SignalFd::with_flags(
@@ -44,11 +53,15 @@ pub(super) fn process(
     let to_group =
         ToGroup::watch().map_err(Failure::at(Stage::Setup, "watch for signals to the group"))?;
 
+    let Shown {
+        volumes,
+        covered_proc,
+    } = shown;
     let descriptors: Vec<BorrowedFd<'_>> =
         volumes.iter().chain(&listener).map(AsFd::as_fd).collect();
     let lost = || Failure::at(Stage::Setup, "report to the program that runs the sandbox");
     channel
-        .send(&Message::Ready, &descriptors)
+        .send(&Message::Ready { covered_proc }, &descriptors)
         .map_err(lost())?;
     drop((volumes, listener));
     let message = channel.receive().map_err(lost())?;

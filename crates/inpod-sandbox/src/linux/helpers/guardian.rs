@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use rustix::process::{getpid, set_child_subreaper};
 use rustix::thread::{CapabilitySet, capabilities, set_no_new_privs};
 
-use super::attend;
+use super::attend::{self, Shown};
 use super::plan::Plan;
 use super::real::RealFiles;
 use crate::linux::channel::{Channel, Failure, Message, Stage};
@@ -49,7 +49,11 @@ fn run(channel: &Channel, plan: &Plan, files: Option<&RealFiles>) -> Result<(), 
     } else {
         attend::listen(plan.wanted)?
     };
-    let ended = attend::process(channel, plan, volumes, listener);
+    let shown = Shown {
+        volumes,
+        covered_proc: false,
+    };
+    let ended = attend::process(channel, plan, shown, listener);
     orphans.kill_all(&[]);
     drop(made); // not before those are gone that read it
     ended

@@ -1,13 +1,12 @@
 //! PID 1 inside: mounts what the process is to see, starts it, reaps what is left to it, and ends with it. The kernel then kills
 //! whatever else lives in the namespace.
 
-use std::os::fd::OwnedFd;
-
 use rustix::process::set_parent_process_death_signal;
 use rustix::thread::{
     CapabilitySet, CapabilitySets, clear_ambient_capability_set, set_capabilities,
 };
 
+use super::attend::Shown;
 use super::mounts::Mounts;
 use super::plan::Plan;
 use super::{attend, mounts};
@@ -27,21 +26,21 @@ pub(super) fn main(channel: &Channel, plan: &Plan) -> ! {
 }
 
 fn run(channel: &Channel, plan: &Plan) -> Result<(), Failure> {
-    let volumes = mount(plan)?;
+    let shown = mount(plan)?;
     let listener = attend::listen(plan.wanted)?;
     if plan.drop_capabilities {
         drop_capabilities().map_err(Failure::at(Stage::Setup, "drop capabilities"))?;
     }
-    attend::process(channel, plan, volumes, listener)
+    attend::process(channel, plan, shown, listener)
 }
 
-fn mount(plan: &Plan) -> Result<Vec<OwnedFd>, Failure> {
+fn mount(plan: &Plan) -> Result<Shown, Failure> {
     let directory = std::env::current_dir();
     mounts::detach().map_err(Failure::at(
         Stage::Permission,
         "keep mounts apart from the machine's",
     ))?;
-    mounts::mount_proc();
+    let covered_proc = mounts::mount_proc().is_err();
     for path in &plan.hidden {
         let what = || format!("hide {}", path.display());
         mounts::hide(path).map_err(|error| Failure::at(Stage::Permission, what())(error))?;
@@ -68,7 +67,10 @@ fn mount(plan: &Plan) -> Result<Vec<OwnedFd>, Failure> {
     ))?;
     // By its path again, so that what lies around it is what was mounted. Where it cannot be reached so, it stays as it was.
     let _ = directory.and_then(std::env::set_current_dir);
-    Ok(volumes)
+    Ok(Shown {
+        volumes,
+        covered_proc,
+    })
 }
 
 fn drop_capabilities() -> rustix::io::Result<()> {

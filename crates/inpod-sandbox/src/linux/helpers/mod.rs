@@ -52,6 +52,8 @@ pub(super) struct Helpers {
     pub(super) listener: Option<OwnedFd>,
     /// Where the run around this one is told what to answer.
     pub(super) borrowed: Option<OwnedFd>,
+    /// Whether the process sees the machine's own `/proc`, where one of its own was tried.
+    covered_proc: bool,
     outer: Outer,
 }
 
@@ -137,12 +139,14 @@ impl Namespaces {
     fn made(self, plan: &Plan, command: &Command) -> Result<Helpers, Error> {
         // Setup introduces init while init is at work, so either may be heard first.
         let (mut init, mut ready) = (None, None);
-        let (inner, mut descriptors) = loop {
+        let (inner, (covered_proc, mut descriptors)) = loop {
             // Should setup be killed before init asks to die with it, nobody else tells.
             let ended = self.setup.or_message(&self.channel).map_err(not_started)?;
             match self.channel.try_receive().map_err(not_started)? {
                 Some((Message::Init, descriptors)) => init = descriptors.into_iter().next(),
-                Some((Message::Ready, descriptors)) => ready = Some(descriptors),
+                Some((Message::Ready { covered_proc }, descriptors)) => {
+                    ready = Some((covered_proc, descriptors));
+                }
                 Some((Message::Failed(failure), _)) => {
                     return Err(error(failure, Way::Namespaces, command));
                 }
@@ -161,6 +165,7 @@ impl Namespaces {
                 None
             },
             borrowed: None,
+            covered_proc,
             channel: self.channel,
             inner,
             volumes: descriptors,
@@ -179,7 +184,7 @@ struct Guarded {
 impl Guarded {
     fn made(mut self, way: Way, plan: &Plan, command: &Command) -> Result<Helpers, Error> {
         let mut descriptors = match self.channel.receive().map_err(not_started)? {
-            Some((Message::Ready, descriptors)) => descriptors,
+            Some((Message::Ready { .. }, descriptors)) => descriptors,
             Some((Message::Failed(failure), _)) => return Err(error(failure, way, command)),
             None => return Err(self.leavings.guardian.early(way)),
             Some(_) => return Err(Error::Killed),
@@ -189,6 +194,7 @@ impl Guarded {
         Ok(Helpers {
             listener: last(plan.wanted != Wanted::default()),
             borrowed: last(plan.borrow),
+            covered_proc: false,
             inner: self
                 .leavings
                 .guardian
@@ -226,6 +232,14 @@ impl Helpers {
             None => Err(self.outermost().early(way)),
             Some(_) => Err(Error::Killed),
         }
+    }
+
+    /// What is not as in a Pod.
+    pub(super) fn limits(&self, way: Way) -> Vec<&'static str> {
+        let covered = self.covered_proc.then_some(
+            "/proc is the machine's, because parts of it are covered here: the processes around are in sight",
+        );
+        way.limits().iter().copied().chain(covered).collect()
     }
 
     fn outermost(&self) -> &Ended {

@@ -28,9 +28,9 @@ pub(super) fn detach() -> io::Result<()> {
 
 /// A `/proc` of the PID namespace. In a container, where parts of `/proc` are covered, the kernel refuses it; the old one then shows the
 /// processes around the sandbox too.
-pub(super) fn mount_proc() {
+pub(super) fn mount_proc() -> io::Result<()> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    let _ = mount("proc", "/proc", "proc", flags, None);
+    Ok(mount("proc", "/proc", "proc", flags, None)?)
 }
 
 /// Covers a directory by an empty private one, if it exists and is visible.
