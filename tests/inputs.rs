@@ -259,6 +259,13 @@ for change in lambda name: os.rename(name, name), lambda name: os.truncate(name,
         not: &[Place::RealFiles],
         ..ROW
     },
+    Row {
+        fact: "a_kubeconfig_of_another_name_is_hidden_too",
+        script: "cat $HOME/clusters.yaml 2>/dev/null | wc -c",
+        prints: "0\n",
+        not: &[Place::RealFiles],
+        ..ROW
+    },
     // curl, client-go and Python hand 10.96.0.1 to a proxy too.
     Row {
         fact: "no_proxy_has_the_address_and_every_name",
@@ -383,17 +390,19 @@ fn said(row: &Row, place: Place) -> Result<inpod_tests::Output, Failed> {
     let open = |path: &std::path::Path, mode| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
     };
-    let kubeconfig = home.path().join(".kube/config");
     std::fs::create_dir(home.path().join(".kube"))?;
-    std::fs::write(&kubeconfig, "current-context: production\n")?;
     open(home.path(), 0o755)?;
-    open(&kubeconfig, 0o644)?;
+    let kubeconfigs = [".kube/config", "clusters.yaml"].map(|name| home.path().join(name));
+    for kubeconfig in &kubeconfigs {
+        std::fs::write(kubeconfig, "current-context: production\n")?;
+        open(kubeconfig, 0o644)?;
+    }
     let mut command = inpod_command(&["run", "-q"]);
     command.args(row.options).args(["--", "sh", "-c"]);
     command.arg(format!("{PRELUDE}{}", row.script));
     command
         .env("HOME", home.path())
-        .env("KUBECONFIG", &kubeconfig);
+        .env("KUBECONFIG", std::env::join_paths(kubeconfigs)?);
     command.envs(OUTSIDE).current_dir("/");
     output(&mut place.command(command))
 }

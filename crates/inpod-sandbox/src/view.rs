@@ -24,7 +24,7 @@ pub struct View {
     pub services: Vec<Service>,
     /// The Pod's namespace, whose Services it can name without it.
     pub namespace: String,
-    /// Directories that are empty and private for the process, where they exist.
+    /// Directories that are empty and private for the process, and files in which it finds nothing, where they exist.
     pub hidden: Vec<PathBuf>,
     /// As [`hidden`](Self::hidden), and a way that hides nothing is refused where one of these is there at the start.
     pub withheld: Vec<PathBuf>,

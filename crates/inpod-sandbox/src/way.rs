@@ -39,7 +39,7 @@ impl Way {
             Self::RealFiles => &[
                 "the service account's files are on the machine itself, for every program of this user to see, until this ends",
                 "a second such run finds their place taken",
-                "your own kubeconfig (~/.kube/config) is in sight, and a sidecar that is a program can have no files that CMD has not",
+                "your own kubeconfig is in sight, and a sidecar that is a program can have no files that CMD has not",
                 "of the cluster's names only the API server's are known",
                 "other programs of this user are in sight",
             ],

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::net::IpAddr;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +34,8 @@ pub(super) struct Plan<'a> {
     pub(super) cluster: &'a Cluster,
     pub(super) namespace: &'a str,
     pub(super) client: &'a Client,
-    pub(super) embedded: bool,
+    /// Of a cluster that was there already.
+    pub(super) kubeconfig: Option<&'a Path>,
     pub(super) quiet: bool,
 }
 
@@ -147,7 +149,7 @@ impl Plan<'_> {
         if !self.quiet {
             let limits = [
                 &sandbox.limits(),
-                reach.limits(self.embedded),
+                reach.limits(self.kubeconfig.is_none()),
                 self.arrangement.limits(&reach),
             ];
             explain::say(sandbox.way(), &reach, &limits.concat());
@@ -164,7 +166,7 @@ impl Plan<'_> {
     }
 
     fn view(&self, reach: &Reach) -> View {
-        self.cluster.view(reach, self.embedded)
+        self.cluster.view(reach, self.kubeconfig)
     }
 }
 

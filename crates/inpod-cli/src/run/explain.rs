@@ -12,10 +12,11 @@ use crate::failure::Failure;
 
 /// `--explain`: goes as far as a run would, with nothing to show and nothing to start.
 pub(super) fn explain(args: &Args) -> Result<ExitCode, Failure> {
-    let embedded = args.config()?.is_none();
+    let kubeconfig = args.kubeconfig.as_deref();
+    args.config()?; // to say what is wrong with it
     let arrangement = args.arrangement()?;
     if let Arrangement::Sidecar(_) = arrangement {
-        let seen = |reach: &Reach| Ok(view::preview(reach));
+        let seen = |reach: &Reach| Ok(view::preview(reach, kubeconfig));
         let (checked, _) = Reach::first()?.until_one_works(seen, check)?;
         if checked.way == Way::RealFiles {
             let way = checked.way;
@@ -26,14 +27,14 @@ pub(super) fn explain(args: &Args) -> Result<ExitCode, Failure> {
         }
     }
     let seen = |reach: &Reach| {
-        let mut view = view::preview(reach);
+        let mut view = view::preview(reach, kubeconfig);
         arrangement.arrange(&mut view, reach)?;
         Ok(view)
     };
     let (checked, reach) = Reach::first()?.until_one_works(seen, check)?;
     let mut limits = [
         &checked.limits,
-        reach.limits(embedded),
+        reach.limits(kubeconfig.is_none()),
         arrangement.limits(&reach),
     ]
     .concat();

@@ -40,8 +40,8 @@ use token::Token;
 ///
 /// Starts an embedded cluster and runs CMD as a Pod of it: the service account's token, ca.crt and namespace are at
 /// /var/run/secrets/kubernetes.io/serviceaccount, the KUBERNETES_* variables are set, kubernetes.default.svc resolves and answers.
-/// CMD keeps your user, working directory, terminal, environment and network, and inpod ends as CMD ends. Your own kubeconfig is
-/// out of its sight. As an ordinary user, setuid programs (sudo, ping) lose their privilege inside, and snaps do not start.
+/// CMD keeps your user, working directory, terminal, environment and network, and inpod ends as CMD ends. Your own kubeconfig
+/// (~/.kube, KUBECONFIG, --kubeconfig) is out of its sight. As an ordinary user, setuid programs (sudo, ping) lose their privilege inside, and snaps do not start.
 ///
 /// Where this machine refuses namespaces, other ways are tried; --explain tells which one works here and what is not as in a Pod.
 #[derive(Debug, clap::Args)]
@@ -148,7 +148,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
                 cluster: &prepared.seen,
                 namespace: &tenant.account.namespace,
                 client,
-                embedded: cluster.embedded.is_some(),
+                kubeconfig: args.kubeconfig.as_deref(),
                 quiet: args.quiet,
             };
             let containers = plan.start(reach, runtime.handle())?;

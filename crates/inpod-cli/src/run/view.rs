@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use inpod::Client;
@@ -35,7 +35,7 @@ pub(super) const NAMES: [&str; 4] = [
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a process would see of any cluster, as far as it tells whether that can be shown.
-pub(super) fn preview(reach: &Reach) -> View {
+pub(super) fn preview(reach: &Reach, kubeconfig: Option<&Path>) -> View {
     let service = reach.address().unwrap_or(SERVICE);
     let mut view = View::default();
     view.volumes.insert(MOUNT_PATH.into(), Files::new());
@@ -45,7 +45,7 @@ pub(super) fn preview(reach: &Reach) -> View {
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         view.redirects = vec![Redirect::new(service, nowhere)];
     }
-    view.hidden = hidden();
+    view.hidden = hidden(kubeconfig);
     view
 }
 
@@ -93,12 +93,12 @@ impl Cluster {
     }
 
     /// What the process sees that meets the API server there.
-    pub(super) fn view(&self, reach: &Reach, embedded: bool) -> View {
+    pub(super) fn view(&self, reach: &Reach, kubeconfig: Option<&Path>) -> View {
         let met = reach.address();
         let service = self.met(reach);
         // A cluster that did not expect to be met there has a certificate for its names alone.
         let host = match met {
-            Some(_) if !embedded => NAMES[1].to_owned(),
+            Some(_) if kubeconfig.is_some() => NAMES[1].to_owned(),
             _ => service.ip().to_string(),
         };
         let mut view = View::default();
@@ -115,7 +115,7 @@ impl Cluster {
         }
         view.services = self.services.seen(service.ip());
         view.namespace.clone_from(&self.namespace);
-        view.hidden = hidden();
+        view.hidden = hidden(kubeconfig);
         view
     }
 }
@@ -187,10 +187,14 @@ async fn address(server: &http::Uri, service: SocketAddr) -> Result<SocketAddr, 
 }
 
 /// What is the machine's or its user's, and no process's in a Pod.
-fn hidden() -> Vec<PathBuf> {
+fn hidden(kubeconfig: Option<&Path>) -> Vec<PathBuf> {
     let mut hidden = kube_folders();
     // A cache of names that is filled outside.
     hidden.push("/var/run/nscd".into());
+    let named = std::env::var_os("KUBECONFIG").unwrap_or_default();
+    let named = std::env::split_paths(&named).chain(kubeconfig.map(Path::to_owned));
+    let files = named.filter(|file| file.is_file()); // not a folder that somebody took for one
+    hidden.extend(files.filter_map(|file| std::path::absolute(file).ok()));
     hidden
 }
 

@@ -12,7 +12,7 @@ use crate::{Files, View};
 pub(super) struct Shown {
     /// With their contents.
     pub(super) files: Vec<(PathBuf, Vec<u8>)>,
-    /// Directories that are not there.
+    /// Directories and files that are not there.
     pub(super) hidden: Vec<PathBuf>,
     /// By mount path.
     pub(super) volumes: BTreeMap<PathBuf, Files>,

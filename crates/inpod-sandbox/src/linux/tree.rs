@@ -60,7 +60,7 @@ pub(super) struct Tree {
     nodes: BTreeMap<PathBuf, Node>,
     /// Links, and where they lead: `/var/run`, `/run`.
     aliases: Vec<(PathBuf, PathBuf)>,
-    /// Directories of which nothing is there.
+    /// Directories of which nothing is there, and files that are not.
     hidden: Vec<PathBuf>,
     /// Components of which every path of ours has one, in whatever directory it begins.
     names: HashSet<OsString>,
@@ -108,7 +108,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Makes a directory look as if it were not there. One that is not needs no hiding.
+    /// Makes a directory or a file look as if it were not there. One that is not needs no hiding.
     fn hide(&mut self, path: &Path) {
         if let Ok(real) = std::fs::canonicalize(path) {
             self.names.extend(path.file_name().map(OsStr::to_owned));

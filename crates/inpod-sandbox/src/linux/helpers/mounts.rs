@@ -33,10 +33,12 @@ pub(super) fn mount_proc() -> io::Result<()> {
     Ok(mount("proc", "/proc", "proc", flags, None)?)
 }
 
-/// Covers a directory by an empty private one, if it exists and is visible.
+/// Covers a directory by an empty private one, and a file by one in which nothing is, if it exists and is visible.
 pub(super) fn hide(path: &Path) -> io::Result<()> {
     match fs::canonicalize(path) {
         Ok(path) if path.is_dir() => mount_tmpfs(&path, "0700"),
+        // For a file of our own its directory would have to be open to us.
+        Ok(path) if path.is_file() => attach(&clone_tree(CWD, "/dev/null".as_ref())?, CWD, &path),
         _ => Ok(()),
     }
 }
