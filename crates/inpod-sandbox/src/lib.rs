@@ -41,5 +41,5 @@ pub use linux::{
     Sandbox, SignalMask, block_signals, check, die_of, enter_if_asked, nested_address, own_address,
     spawn,
 };
-pub use view::{Files, Redirect, Service, ServicePort, View};
+pub use view::{Endpoint, Files, Redirect, Service, ServicePort, View};
 pub use way::{Checked, Way};

@@ -73,19 +73,23 @@ impl Redirect {
 }
 
 /// A Service, as far as the cluster's DNS needs to know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Service {
     /// The namespace it is in.
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// Its cluster IPs. A headless one without endpoints has none, and no name then.
+    /// Its cluster IPs. A headless one has none.
     pub addresses: Vec<IpAddr>,
     /// Its ports.
     pub ports: Vec<ServicePort>,
+    /// What is ready behind it. A headless one without endpoints has no name.
+    pub endpoints: Vec<Endpoint>,
+    /// What its name stands for instead, in the rest of DNS (`ExternalName`).
+    pub external_name: Option<String>,
 }
 
-/// A port of a [`Service`].
+/// A port of a [`Service`] or an [`Endpoint`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServicePort {
     /// Its name, which one of several ports has.
@@ -94,4 +98,15 @@ pub struct ServicePort {
     pub protocol: String,
     /// Its number.
     pub port: u16,
+}
+
+/// An address behind a [`Service`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Where it is.
+    pub address: IpAddr,
+    /// Its name below the Service's; without, one is made of its address.
+    pub hostname: Option<String>,
+    /// Its ports.
+    pub ports: Vec<ServicePort>,
 }

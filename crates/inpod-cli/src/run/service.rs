@@ -23,7 +23,7 @@ pub(super) fn api_server_at(address: IpAddr) -> inpod_sandbox::Service {
         namespace: namespace.into(),
         name: name.into(),
         addresses: vec![address],
-        ports: Vec::new(),
+        ..inpod_sandbox::Service::default()
     }
 }
 
@@ -107,6 +107,7 @@ impl Service {
             name: metadata.name,
             addresses: addresses.iter().filter_map(|ip| ip.parse().ok()).collect(),
             ports: spec.ports.into_iter().map(port).collect(),
+            ..inpod_sandbox::Service::default()
         }
     }
 }

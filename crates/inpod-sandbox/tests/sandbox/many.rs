@@ -135,7 +135,7 @@ fn one() {
         namespace: "default".into(),
         name: "kubernetes".into(),
         addresses: vec![CLUSTER.ip()],
-        ports: Vec::new(),
+        ..Service::default()
     });
     let script = format!("read -r token < {MOUNT_PATH}/token; [ \"$token\" = secret ]");
     let command = Command::new("sh").args(["-c", &script]);

@@ -1,9 +1,9 @@
-//! What a Service's records are, and which address a name of the reverse trees stands for.
+//! What the records of Services and their endpoints are, and which address a name of the reverse trees stands for.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::message::{Data, Name, Record, kind};
-use crate::{Service, ServicePort};
+use crate::{Endpoint, Service, ServicePort};
 
 /// Seconds: `CoreDNS`'s default.
 pub(super) const TTL: u32 = 5;
@@ -16,63 +16,158 @@ pub(super) fn record(owner: &[&[u8]], data: Data) -> Record {
     }
 }
 
-pub(super) fn name(service: &Service, domain: &[&[u8]]) -> Name {
-    let labels = [service.name.as_bytes(), service.namespace.as_bytes()];
-    let labels = labels.into_iter().chain([b"svc".as_slice()]);
-    Name::new(labels.chain(domain.iter().copied()))
+/// An address and a port that a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place<'a> {
+    service: &'a Service,
+    /// Of an endpoint, below the Service's name.
+    hostname: Option<String>,
+    address: IpAddr,
+    /// Where no port was declared there is no location (SRV).
+    port: Option<u16>,
 }
 
-/// Those that `_port._protocol` names. `CoreDNS` does without the underscores.
-pub(super) fn ports<'a>(service: &'a Service, port: &str, protocol: &str) -> Vec<&'a ServicePort> {
-    let bare = |label| str::strip_prefix(label, "_").unwrap_or(label).to_owned();
-    let (name, protocol) = (bare(port), bare(protocol));
-    service
-        .ports
+/// Which of a Service's places are meant.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Which<'a> {
+    All,
+    /// By `_port._protocol`. `CoreDNS` does without the underscores.
+    Port(&'a str, &'a str),
+    /// Of that name, be the Service headless or not.
+    Endpoint(&'a str),
+}
+
+/// A Service's cluster IPs, or where it has none its endpoints, with each port: in the order of `CoreDNS`.
+pub(super) fn places<'a>(service: &'a Service, which: Which<'_>) -> Vec<Place<'a>> {
+    let of_endpoints = service.addresses.is_empty() || matches!(which, Which::Endpoint(_));
+    if of_endpoints {
+        let endpoints = service.endpoints.iter();
+        return endpoints
+            .map(|endpoint| (endpoint, hostname(endpoint)))
+            .filter(|(_, hostname)| match which {
+                Which::Endpoint(name) => hostname.eq_ignore_ascii_case(name),
+                _ => true,
+            })
+            .flat_map(|(endpoint, hostname)| {
+                let ports = ports(&endpoint.ports, which).into_iter();
+                ports.map(move |port| Place {
+                    service,
+                    hostname: Some(hostname.clone()),
+                    address: endpoint.address,
+                    port,
+                })
+            })
+            .collect();
+    }
+    let place = |(port, address): (Option<u16>, &IpAddr)| Place {
+        service,
+        hostname: None,
+        address: *address,
+        port,
+    };
+    let ports = ports(&service.ports, which).into_iter();
+    ports
+        .flat_map(|port| service.addresses.iter().map(move |address| (port, address)))
+        .map(place)
+        .collect()
+}
+
+/// The numbers of those that are meant; `None` stands for all of no ports.
+fn ports(ports: &[ServicePort], which: Which<'_>) -> Vec<Option<u16>> {
+    let Which::Port(name, protocol) = which else {
+        let numbers: Vec<_> = ports.iter().map(|port| Some(port.port)).collect();
+        return if numbers.is_empty() {
+            vec![None]
+        } else {
+            numbers
+        };
+    };
+    let bare = |label| str::strip_prefix(label, "_").unwrap_or(label);
+    let (name, protocol) = (bare(name), bare(protocol));
+    let is_meant = |port: &&ServicePort| {
+        port.name.as_deref() == Some(name) && port.protocol.eq_ignore_ascii_case(protocol)
+    };
+    ports
         .iter()
-        .filter(|port| {
-            port.name.as_ref() == Some(&name) && port.protocol.eq_ignore_ascii_case(&protocol)
-        })
+        .filter(is_meant)
+        .map(|port| Some(port.port))
         .collect()
 }
 
-pub(super) fn addresses(service: &Service, kind: u16) -> Vec<Data> {
-    let all = service.addresses.iter().map(|address| match *address {
-        IpAddr::V4(address) => (kind::A, Data::A(address)),
-        IpAddr::V6(address) => (kind::AAAA, Data::Aaaa(address)),
-    });
-    all.filter(|(of, _)| *of == kind)
-        .map(|(_, data)| data)
-        .collect()
+/// The label below its Service's name.
+pub(super) fn hostname(endpoint: &Endpoint) -> String {
+    let made = || {
+        let dashed = endpoint.address.to_string().replace(['.', ':'], "-");
+        // No label ends with a dash.
+        if dashed.ends_with('-') {
+            dashed + "0"
+        } else {
+            dashed
+        }
+    };
+    endpoint.hostname.clone().unwrap_or_else(made)
 }
 
-pub(super) fn glue(service: &Service, name: &Name) -> Vec<Record> {
-    let all = [kind::A, kind::AAAA].map(|kind| addresses(service, kind));
-    all.into_iter()
-        .flatten()
-        .map(|data| Record {
-            owner: name.clone(),
-            ttl: TTL,
-            data,
-        })
-        .collect()
+/// The name of a Service, or of an endpoint of it.
+pub(super) fn name(service: &Service, hostname: Option<&str>, domain: &[&[u8]]) -> Name {
+    let labels = hostname
+        .into_iter()
+        .chain([&*service.name, &*service.namespace, "svc"]);
+    Name::new(labels.map(str::as_bytes).chain(domain.iter().copied()))
 }
 
-/// A record for each port number. `CoreDNS` shares 100 among all pairs of port and address, and then names each number once.
-pub(super) fn locations(service: &Service, ports: &[&ServicePort], target: &Name) -> Vec<Data> {
-    let pairs = (ports.len() * service.addresses.len()).max(1);
-    let weight = u16::try_from(100 / pairs).unwrap_or(1).max(1);
-    let mut numbers: Vec<u16> = Vec::new();
-    for port in ports {
-        if !numbers.contains(&port.port) {
-            numbers.push(port.port);
+impl Place<'_> {
+    pub(super) fn name(&self, domain: &[&[u8]]) -> Name {
+        name(self.service, self.hostname.as_deref(), domain)
+    }
+
+    fn data(&self) -> (u16, Data) {
+        match self.address {
+            IpAddr::V4(address) => (kind::A, Data::A(address)),
+            IpAddr::V6(address) => (kind::AAAA, Data::Aaaa(address)),
         }
     }
-    let location = |port| Data::Srv {
-        weight,
-        port,
-        target: target.clone(),
-    };
-    numbers.into_iter().map(location).collect()
+}
+
+/// Each address once.
+pub(super) fn addresses(places: &[Place<'_>], wanted: u16) -> Vec<Data> {
+    let of_kind = places
+        .iter()
+        .map(Place::data)
+        .filter(|(kind, _)| *kind == wanted);
+    each_once(of_kind.map(|(_, data)| data))
+}
+
+/// The addresses of what [`locations`] name.
+pub(super) fn glue(places: &[Place<'_>], domain: &[&[u8]]) -> Vec<Record> {
+    let located = places.iter().filter(|place| place.port.is_some());
+    each_once(located.map(|place| Record {
+        owner: place.name(domain),
+        ttl: TTL,
+        data: place.data().1,
+    }))
+}
+
+/// A record for each name and port number. `CoreDNS` shares 100 among all places, and then names each number once.
+pub(super) fn locations(places: &[Place<'_>], domain: &[&[u8]]) -> Vec<Data> {
+    let weight = u16::try_from(100 / places.len().max(1)).unwrap_or(1).max(1);
+    each_once(places.iter().filter_map(|place| {
+        Some(Data::Srv {
+            weight,
+            port: place.port?,
+            target: place.name(domain),
+        })
+    }))
+}
+
+fn each_once<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut once = Vec::new();
+    for one in all {
+        if !once.contains(&one) {
+            once.push(one);
+        }
+    }
+    once
 }
 
 /// The address that a name of `in-addr.arpa` (RFC 1035 §3.5) or `ip6.arpa` (RFC 3596 §2.5) stands for.

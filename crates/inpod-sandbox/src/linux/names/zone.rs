@@ -7,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::message::{Answer, Code, Data, INTERNET, Name, Record, kind};
 use super::query::Query;
-use super::records::{self, TTL, record};
-use crate::{Service, ServicePort};
+use super::records::{self, Place, TTL, Which, record};
+use crate::{Endpoint, Service};
 
 /// The cluster domain, which nothing in the API tells: kubeadm's, and that of nearly all clusters.
 const DOMAIN: [&str; 2] = ["cluster", "local"];
@@ -34,7 +34,7 @@ enum Node<'a> {
     Empty,
     Version,
     NameServer,
-    Service(&'a Service, Vec<&'a ServicePort>),
+    Places(Vec<Place<'a>>),
 }
 
 impl Zone {
@@ -43,13 +43,17 @@ impl Zone {
         let seconds = now.map_or(0, |now| now.as_secs());
         // Kubernetes lets no others be, and a longer label has no form in a message.
         let is_label = |name: &str| (1..=63).contains(&name.len());
+        let can_be_said = |endpoint: &Endpoint| is_label(&records::hostname(endpoint));
+        let services = services
+            .iter()
+            .filter(|service| is_label(&service.namespace) && is_label(&service.name));
+        let services = services.cloned().map(|mut service| {
+            service.endpoints.retain(can_be_said);
+            service
+        });
         Self {
             namespace: namespace.to_owned(),
-            services: services
-                .iter()
-                .filter(|service| is_label(&service.namespace) && is_label(&service.name))
-                .cloned()
-                .collect(),
+            services: services.collect(),
             serial: u32::try_from(seconds).unwrap_or(u32::MAX),
         }
     }
@@ -66,10 +70,11 @@ impl Zone {
             return None;
         }
         if query.kind() == kind::PTR
-            && let Some(service) = records::reverse(labels).and_then(|address| self.at(address))
+            && let Some(address) = records::reverse(labels)
         {
-            let name = records::name(service, &DOMAIN.map(str::as_bytes));
-            return Some(positive(vec![record(labels, Data::Ptr(name))]));
+            let names = self.names_of(address);
+            let pointers = names.map(|name| record(labels, Data::Ptr(name)));
+            return Some(positive(pointers.collect())).filter(|answer| !answer.answers.is_empty());
         }
         self.short(query)
     }
@@ -104,7 +109,7 @@ impl Zone {
         let node = searched.iter().find_map(|rest| {
             let name = [query.labels(), rest].concat();
             let node = self.find(&name);
-            matches!(node, Node::Service(..)).then_some(node)
+            matches!(node, Node::Places(_)).then_some(node)
         })?;
         self.records(&node, query, &DOMAIN.map(str::as_bytes))
     }
@@ -121,19 +126,23 @@ impl Zone {
             ["dns-version"] => Node::Version,
             ["ns", "dns"] => Node::NameServer,
             [namespace, "svc"] if self.has_namespace(namespace) => Node::Empty,
-            [name, namespace, "svc"] => match self.service(namespace, name) {
-                Some(service) => Node::Service(service, service.ports.iter().collect()),
-                None => Node::Missing,
-            },
+            [name, namespace, "svc"] => self.places(namespace, name, Which::All),
+            [endpoint, name, namespace, "svc"] => {
+                self.places(namespace, name, Which::Endpoint(endpoint))
+            }
             [port, protocol, name, namespace, "svc"] => {
-                let service = self.service(namespace, name);
-                let ports = service.map(|service| records::ports(service, port, protocol));
-                match service.zip(ports) {
-                    Some((service, ports)) if !ports.is_empty() => Node::Service(service, ports),
-                    _ => Node::Missing,
-                }
+                self.places(namespace, name, Which::Port(port, protocol))
             }
             _ => Node::Missing,
+        }
+    }
+
+    fn places(&self, namespace: &str, name: &str, which: Which<'_>) -> Node<'_> {
+        let service = self.service(namespace, name);
+        let places = service.map(|service| records::places(service, which));
+        match places.unwrap_or_default() {
+            places if places.is_empty() => Node::Missing,
+            places => Node::Places(places),
         }
     }
 
@@ -154,26 +163,17 @@ impl Zone {
             (_, Node::Missing | Node::Version)
             | (kind::TXT, Node::Apex | Node::Empty | Node::NameServer)
             | (kind::PTR, Node::NameServer) => return None,
-            (kind, Node::Service(service, _)) if kind != kind::SRV => {
-                records(records::addresses(service, kind))
+            (kind::SRV, Node::Places(places)) => {
+                additional = records::glue(places, domain);
+                records(records::locations(places, domain))
             }
-            (_, Node::Service(service, ports)) => {
-                let target = records::name(service, domain);
-                additional = records::glue(service, &target);
-                records(records::locations(service, ports, &target))
-            }
-            (kind, Node::NameServer) => {
-                let service = self.name_server();
-                let addresses = service.map(|service| records::addresses(service, kind));
-                records(addresses.unwrap_or_default())
-            }
+            (kind, Node::Places(places)) => records(records::addresses(places, kind)),
+            (kind, Node::NameServer) => records(records::addresses(&self.name_server(), kind)),
             (kind::NS, Node::Apex) => {
-                let service = self.name_server();
-                let named = service.map(|service| (service, records::name(service, domain)));
-                if let Some((service, name)) = &named {
-                    additional = records::glue(service, name);
-                }
-                records(named.into_iter().map(|(_, name)| Data::Ns(name)).collect())
+                let places = self.name_server();
+                additional = records::glue(&places, domain);
+                let name = places.first().map(|place| Data::Ns(place.name(domain)));
+                records(name.into_iter().collect())
             }
             (_, Node::Apex | Node::Empty) => Vec::new(),
         };
@@ -184,15 +184,28 @@ impl Zone {
     }
 
     fn service(&self, namespace: &str, name: &str) -> Option<&Service> {
-        self.services.iter().find(|service| {
-            service.name == name && service.namespace == namespace && !service.addresses.is_empty()
-        })
-    }
-
-    fn at(&self, address: IpAddr) -> Option<&Service> {
         self.services
             .iter()
-            .find(|service| service.addresses.contains(&address))
+            .find(|service| service.name == name && service.namespace == namespace)
+    }
+
+    /// The Service that has the address, or else what endpoints have it.
+    fn names_of(&self, address: IpAddr) -> impl Iterator<Item = Name> {
+        let domain = DOMAIN.map(str::as_bytes);
+        let mut services = self.services.iter();
+        let service = services.find(|service| service.addresses.contains(&address));
+        let endpoints = self.services.iter().flat_map(|service| {
+            let all = service.endpoints.iter();
+            all.map(move |endpoint| (service, endpoint))
+        });
+        let endpoints = endpoints
+            .filter(move |(_, endpoint)| service.is_none() && endpoint.address == address)
+            .map(|(service, endpoint)| (service, Some(records::hostname(endpoint))));
+        let all = service
+            .map(|service| (service, None))
+            .into_iter()
+            .chain(endpoints);
+        all.map(move |(service, hostname)| records::name(service, hostname.as_deref(), &domain))
     }
 
     fn has_namespace(&self, namespace: &str) -> bool {
@@ -203,8 +216,9 @@ impl Zone {
                 .any(|service| service.namespace == namespace)
     }
 
-    fn name_server(&self) -> Option<&Service> {
-        self.service(NAME_SERVER.0, NAME_SERVER.1)
+    fn name_server(&self) -> Vec<Place<'_>> {
+        let service = self.service(NAME_SERVER.0, NAME_SERVER.1);
+        service.map_or_else(Vec::new, |service| records::places(service, Which::All))
     }
 
     fn authority(&self, domain: &[&[u8]]) -> Record {

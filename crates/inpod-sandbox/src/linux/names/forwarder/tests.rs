@@ -31,6 +31,7 @@ fn zone() -> Arc<RwLock<Zone>> {
             protocol: "TCP".into(),
             port: 443,
         }],
+        ..Service::default()
     };
     Arc::new(RwLock::new(Zone::new("default", &[service])))
 }

@@ -2,6 +2,7 @@
 //! makes, and the serial.
 
 use super::*;
+use crate::ServicePort;
 use crate::linux::names::message::{Transport, reply};
 use crate::linux::names::testing::{ask, show};
 use proptest::prelude::*;
@@ -25,10 +26,20 @@ fn service(
             .map(|address| address.parse().unwrap())
             .collect(),
         ports: ports.iter().map(port).collect(),
+        ..Service::default()
+    }
+}
+
+fn endpoint(address: &str, hostname: &str, ports: &[(&str, &str, u16)]) -> Endpoint {
+    Endpoint {
+        address: address.parse().unwrap(),
+        hostname: (!hostname.is_empty()).then(|| hostname.to_owned()),
+        ports: service("", "", &[], ports).ports,
     }
 }
 
 fn zone() -> Zone {
+    let both = [("pg", "TCP", 5432), ("metrics", "TCP", 9187)];
     let dns = [
         ("dns", "UDP", 53),
         ("dns-tcp", "TCP", 53),
@@ -51,6 +62,24 @@ fn zone() -> Zone {
         service("other", "six", &["fd00::6"], &[("web", "tcp", 8080)]),
         service("kube-system", "kube-dns", &["10.96.0.10"], &dns),
         service("default", &"x".repeat(64), &["10.96.0.64"], &[]),
+        Service {
+            endpoints: vec![endpoint("10.1.0.9", "", &[("http", "TCP", 8080)])],
+            ..service("team", "web", &["10.96.7.7"], &[("http", "TCP", 80)])
+        },
+        Service {
+            endpoints: vec![
+                endpoint("10.1.0.1", "db-0", &both),
+                endpoint("10.1.0.2", "", &both),
+                endpoint("fd00::a", "db-0", &both[..1]),
+                endpoint("fd00::", "", &both[..1]),
+                endpoint("10.1.0.5", &"x".repeat(64), &both),
+            ],
+            ..service("team", "db", &[], &both)
+        },
+        Service {
+            endpoints: vec![endpoint("10.1.2.1", "", &[])],
+            ..service("team", "noports", &[], &[])
+        },
     ];
     Zone {
         serial: 7,
@@ -212,6 +241,113 @@ fn a_ports_name_has_the_services_addresses_too() {
 }
 
 #[test]
+fn a_headless_service_is_its_endpoints() {
+    let name = "db.team.svc.cluster.local.";
+    says(
+        name,
+        kind::A,
+        &[
+            YES,
+            "db.team.svc.cluster.local. 5 A 10.1.0.1",
+            "db.team.svc.cluster.local. 5 A 10.1.0.2",
+        ],
+    );
+    says(
+        name,
+        kind::SRV,
+        &[
+            YES,
+            "db.team.svc.cluster.local. 5 SRV 0 16 5432 db-0.db.team.svc.cluster.local.",
+            "db.team.svc.cluster.local. 5 SRV 0 16 9187 db-0.db.team.svc.cluster.local.",
+            "db.team.svc.cluster.local. 5 SRV 0 16 5432 10-1-0-2.db.team.svc.cluster.local.",
+            "db.team.svc.cluster.local. 5 SRV 0 16 9187 10-1-0-2.db.team.svc.cluster.local.",
+            "db.team.svc.cluster.local. 5 SRV 0 16 5432 fd00--0.db.team.svc.cluster.local.",
+            "db-0.db.team.svc.cluster.local. 5 A 10.1.0.1",
+            "10-1-0-2.db.team.svc.cluster.local. 5 A 10.1.0.2",
+            "db-0.db.team.svc.cluster.local. 5 AAAA fd00::a",
+            "fd00--0.db.team.svc.cluster.local. 5 AAAA fd00::",
+        ],
+    );
+    says(
+        "_metrics._tcp.db.team.svc.cluster.local.",
+        kind::SRV,
+        &[
+            YES,
+            "_metrics._tcp.db.team.svc.cluster.local. 5 SRV 0 50 9187 db-0.db.team.svc.cluster.local.",
+            "_metrics._tcp.db.team.svc.cluster.local. 5 SRV 0 50 9187 10-1-0-2.db.team.svc.cluster.local.",
+            "db-0.db.team.svc.cluster.local. 5 A 10.1.0.1",
+            "10-1-0-2.db.team.svc.cluster.local. 5 A 10.1.0.2",
+        ],
+    );
+    says(
+        "_metrics._tcp.db.team.svc.cluster.local.",
+        kind::AAAA,
+        &[YES, SOA],
+    );
+    for kind in [kind::TXT, kind::NS, kind::PTR, 255] {
+        says(name, kind, &[YES, SOA]);
+    }
+    says(
+        "db.team.",
+        kind::AAAA,
+        &[YES, "db.team. 5 AAAA fd00::a", "db.team. 5 AAAA fd00::"],
+    );
+}
+
+#[test]
+fn an_endpoint_has_a_name_below_its_services() {
+    let name = "DB-0.Db.team.svc.cluster.local.";
+    says(
+        name,
+        kind::A,
+        &[YES, "DB-0.Db.team.svc.cluster.local. 5 A 10.1.0.1"],
+    );
+    says(
+        name,
+        kind::SRV,
+        &[
+            YES,
+            "DB-0.Db.team.svc.cluster.local. 5 SRV 0 33 5432 db-0.db.team.svc.cluster.local.",
+            "DB-0.Db.team.svc.cluster.local. 5 SRV 0 33 9187 db-0.db.team.svc.cluster.local.",
+            "db-0.db.team.svc.cluster.local. 5 A 10.1.0.1",
+            "db-0.db.team.svc.cluster.local. 5 AAAA fd00::a",
+        ],
+    );
+    says(
+        "10-1-0-9.web.team.svc.cluster.local.",
+        kind::SRV,
+        &[
+            YES,
+            "10-1-0-9.web.team.svc.cluster.local. 5 SRV 0 100 8080 10-1-0-9.web.team.svc.cluster.local.",
+            "10-1-0-9.web.team.svc.cluster.local. 5 A 10.1.0.9",
+        ],
+    );
+    says("fd00--0.db.team.svc.cluster.local.", kind::A, &[YES, SOA]);
+    for name in [
+        "x.db",
+        "10-1-0-1.db",
+        "a.db-0.db",
+        "_pg._tcp.db-0.db",
+        "_pg._udp.db",
+    ] {
+        says(
+            &format!("{name}.team.svc.cluster.local."),
+            kind::A,
+            &[NO, SOA],
+        );
+    }
+}
+
+#[test]
+fn without_ports_there_is_no_location() {
+    for name in ["noports", "10-1-2-1.noports"] {
+        let name = format!("{name}.team.svc.cluster.local.");
+        says(&name, kind::A, &[YES, &format!("{name} 5 A 10.1.2.1")]);
+        says(&name, kind::SRV, &[YES, SOA]);
+    }
+}
+
+#[test]
 fn a_name_without_such_a_record_is_there() {
     says(
         "kubernetes.default.svc.cluster.local.",
@@ -306,6 +442,18 @@ fn addresses_lead_back_to_services() {
         kind::PTR,
         &[YES, &format!("{six} 5 PTR six.other.svc.cluster.local.")],
     );
+}
+
+#[test]
+fn addresses_lead_back_to_endpoints() {
+    for (address, name) in [
+        ("1.0.1.10.in-addr.arpa.", "db-0.db"),
+        ("2.0.1.10.in-addr.arpa.", "10-1-0-2.db"),
+        ("9.0.1.10.in-addr.arpa.", "10-1-0-9.web"),
+    ] {
+        let pointer = format!("{address} 5 PTR {name}.team.svc.cluster.local.");
+        says(address, kind::PTR, &[YES, &pointer]);
+    }
 }
 
 #[test]
