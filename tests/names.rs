@@ -3,13 +3,16 @@
 use std::path::Path;
 use std::process::Command;
 
-use inpod_tests::Need::{OrdinaryUser, Program, Root, Sandbox};
+use inpod_tests::Need::{File, OrdinaryUser, Program, Root, Sandbox};
 use inpod_tests::{
-    MACHINES, Need, as_ordinary_user, equal, inpod_command, output, public_folder, trial,
+    MACHINES, Need, as_ordinary_user, equal, file, inpod_command, output, public_folder,
+    repository, trial,
 };
 use libtest_mimic::{Failed, Trial};
 
 const REFUSE: &str = env!("CARGO_BIN_EXE_inpod-refuse");
+
+const COREDNS: &str = "INPOD_TEST_COREDNS";
 
 const SERVICES: &str = r#"
 {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}}
@@ -86,6 +89,11 @@ fn main() {
             daemon_first,
         ),
         trial("the_machines_own_lines_stay", &[Sandbox], own_lines),
+        trial(
+            "coredns_says_the_same",
+            &[Sandbox, File(COREDNS, "CoreDNS"), Program("dig")],
+            coredns,
+        ),
     ]);
     inpod_tests::run(trials);
 }
@@ -213,4 +221,129 @@ fn own_lines() -> Result<(), Failed> {
         resolv_conf.ends_with(machine("/etc/resolv.conf").as_str()),
         true,
     )
+}
+
+/// Every name below a few Services of every kind, with every type of record that has a meaning there.
+fn coredns() -> Result<(), Failed> {
+    const NAMES: [&str; 33] = [
+        "",
+        "web",
+        "_http._tcp.web",
+        "_http._udp.web",
+        "10-1-0-9.web",
+        "both",
+        "_dns._udp.both",
+        "db",
+        "db-0.db",
+        "DB-0.Db",
+        "10-1-0-2.db",
+        "10-1-0-3.db",
+        "fd00--2.db",
+        "fd00--0.db",
+        "db-4.db",
+        "x.db",
+        "a.db-0.db",
+        "_pg._tcp.db",
+        "_pg._udp.db",
+        "_metrics._tcp.db",
+        "_pg._tcp.db-0.db",
+        "noports",
+        "10-1-2-1.noports",
+        "empty",
+        "alias",
+        "_http._tcp.alias",
+        "x.alias",
+        "twice",
+        "itself",
+        "round",
+        "nowhere",
+        "alias-ip",
+        "no",
+    ];
+    const TYPES: [&str; 9] = [
+        "A", "AAAA", "SRV", "CNAME", "TXT", "NS", "PTR", "SOA", "ANY",
+    ];
+    const ADDRESSES: [&str; 6] = [
+        "10.96.7.7",
+        "10.96.0.1",
+        "10.1.0.1",
+        "10.1.0.2",
+        "10.1.0.9",
+        "fd00::1",
+    ];
+    let folder = public_folder()?;
+    let mut questions = String::new();
+    for name in NAMES {
+        let dot = if name.is_empty() { "" } else { "." };
+        for kind in TYPES {
+            questions += &format!("{name}{dot}team.svc.cluster.local {kind}\n");
+        }
+    }
+    questions.extend(ADDRESSES.map(|address| format!("-x {address}\n")));
+    std::fs::write(folder.path().join("questions"), questions)?;
+    // An address of this test's own, where the port is nobody else's.
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let server = format!("127.153.{high}.{low}");
+    let corefile = format!(
+        ".:5353 {{
+            bind {server}
+            errors
+            kubernetes cluster.local in-addr.arpa ip6.arpa
+        }}"
+    );
+    std::fs::write(folder.path().join("Corefile"), corefile)?;
+    let script = r#"
+cd "$1" && server=$2
+"$3" -conf Corefile >log 2>&1 &
+until dig -p 5353 @$server +tries=1 +time=1 kubernetes.default.svc.cluster.local | grep -q NOERROR; do :; done
+for at in "-p 5353 @$server" ""; do
+  for transport in +notcp +tcp; do
+    dig $at $transport +noall +question +comments +answer +authority +additional +nocookie +tries=1 -f questions || exit
+  done
+  echo "== the other"
+done
+"#;
+    let mut run = inpod_command(&["run", "-q", "-n", "team", "--cluster-role", "view", "-f"]);
+    run.arg(repository().join("tests/names/services.yaml"));
+    run.args(["--", "timeout", "120", "sh", "-c", script, "sh"]);
+    run.arg(folder.path()).arg(server);
+    run.arg(file(COREDNS).ok_or("it is there, or this would not run")?);
+    let said = output(&mut run)?.success()?;
+    let said: Vec<_> = said.split("== the other\n").map(answers).collect();
+    let [theirs, ours, _] = said.as_slice() else {
+        return Err("two sets of answers".into());
+    };
+    equal(
+        theirs.len(),
+        2 * (NAMES.len() * TYPES.len() + ADDRESSES.len()),
+    )?;
+    for (theirs, ours) in theirs.iter().zip(ours) {
+        equal(ours, theirs)?;
+    }
+    equal(ours.len(), theirs.len())
+}
+
+/// What `dig` shows, as sets of lines: the order of records has no meaning, and `CoreDNS`'s is another each time.
+fn answers(shown: &str) -> Vec<Vec<String>> {
+    let one = |shown: &str| {
+        let lines = shown.lines().filter(|line| !line.is_empty());
+        let mut lines: Vec<String> = lines
+            .map(|line| match line.split_once(", id: ") {
+                Some((status, _number)) => status.to_owned(),
+                None if line.contains("\tSOA\t") => without_serial(line),
+                None => line.to_owned(),
+            })
+            .collect();
+        lines.sort();
+        lines
+    };
+    shown.split(";; Got answer:\n").skip(1).map(one).collect()
+}
+
+fn without_serial(line: &str) -> String {
+    let mut fields: Vec<_> = line.split_whitespace().collect();
+    if fields.len() > 6 {
+        fields.remove(6);
+    }
+    fields.join(" ")
 }

@@ -5,12 +5,14 @@
 mod account;
 mod arrangement;
 mod containers;
+mod endpoints;
 mod environment;
 mod explain;
 mod interrupt;
 mod pod;
 mod program;
 mod reach;
+mod reflector;
 mod service;
 mod services;
 mod token;

@@ -3,8 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use inpod::Client;
+use inpod_sandbox::ServicePort;
 use serde::Deserialize;
 
+use super::reflector::{Metadata, Reflected};
 use crate::failure::Failure;
 
 /// The API server's own, in every cluster.
@@ -28,22 +30,13 @@ pub(super) fn api_server_at(address: IpAddr) -> inpod_sandbox::Service {
 }
 
 /// A Service, as the API server tells it.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct Service {
     metadata: Metadata,
     spec: Spec,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Metadata {
-    namespace: String,
-    name: String,
-    #[serde(default)]
-    resource_version: String,
-}
-
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Spec {
     /// `None` for a headless one, nothing for an `ExternalName`.
@@ -52,14 +45,32 @@ struct Spec {
     #[serde(rename = "clusterIPs", default)]
     cluster_ips: Vec<String>,
     #[serde(default)]
-    ports: Vec<ServicePort>,
+    ports: Vec<Port>,
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(default)]
+    external_name: String,
 }
 
-#[derive(Deserialize)]
-struct ServicePort {
+/// A port of a Service or of an endpoint.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Port {
     name: Option<String>,
     protocol: Option<String>,
-    port: u16,
+    /// All, where it is missing.
+    #[serde(rename = "port")]
+    number: Option<u16>,
+}
+
+impl Port {
+    /// As DNS knows it.
+    pub(super) fn keep(self) -> Option<ServicePort> {
+        Some(ServicePort {
+            name: self.name.filter(|name| !name.is_empty()),
+            protocol: self.protocol.unwrap_or_else(|| "TCP".into()).to_lowercase(),
+            port: self.number?,
+        })
+    }
 }
 
 impl Service {
@@ -71,43 +82,42 @@ impl Service {
             } = &self.metadata;
             Failure::new(format!("the Service {name} of {namespace} has {what}"))
         };
-        let port = self.spec.ports.first().ok_or_else(|| failed("no port"))?;
+        let port = self.spec.ports.first().and_then(|port| port.number);
+        let port = port.ok_or_else(|| failed("no port"))?;
         let address = &self.spec.cluster_ip;
         let ip = address
             .parse()
             .map_err(|_| failed(&format!("the address {address:?}, which is none")))?;
-        Ok(SocketAddr::new(ip, port.port))
+        Ok(SocketAddr::new(ip, port))
+    }
+}
+
+/// As DNS knows it.
+impl Reflected for Service {
+    const COLLECTION: &'static str = "/api/v1/services";
+    type Kept = inpod_sandbox::Service;
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
     }
 
-    /// Its resourceVersion.
-    pub(super) fn version(&self) -> &str {
-        &self.metadata.resource_version
-    }
-
-    /// Its namespace and name.
-    pub(super) fn key(&self) -> (String, String) {
-        (self.metadata.namespace.clone(), self.metadata.name.clone())
-    }
-
-    /// As DNS knows it.
-    pub(super) fn named(self) -> inpod_sandbox::Service {
+    fn keep(self) -> inpod_sandbox::Service {
         let Self { metadata, spec } = self;
         let addresses = if spec.cluster_ips.is_empty() {
             vec![spec.cluster_ip]
         } else {
             spec.cluster_ips
         };
-        let port = |port: ServicePort| inpod_sandbox::ServicePort {
-            name: port.name,
-            protocol: port.protocol.unwrap_or_else(|| "TCP".into()).to_lowercase(),
-            port: port.port,
-        };
+        let addresses = addresses.iter().filter_map(|ip| ip.parse().ok());
+        // An address there is taken for none, as by CoreDNS.
+        let is_name = spec.kind == "ExternalName" && spec.external_name.parse::<IpAddr>().is_err();
         inpod_sandbox::Service {
             namespace: metadata.namespace,
             name: metadata.name,
-            addresses: addresses.iter().filter_map(|ip| ip.parse().ok()).collect(),
-            ports: spec.ports.into_iter().map(port).collect(),
-            ..inpod_sandbox::Service::default()
+            addresses: addresses.collect(),
+            ports: spec.ports.into_iter().filter_map(Port::keep).collect(),
+            endpoints: Vec::new(),
+            external_name: is_name.then_some(spec.external_name),
         }
     }
 }
@@ -123,13 +133,19 @@ mod tests {
 
     #[test]
     fn a_service_is_known_as_dns_knows_it() {
-        let addresses = |spec: &str| service(spec).named().addresses;
+        let addresses = |spec: &str| service(spec).keep().addresses;
         assert!(addresses(r#"{"clusterIP": "None"}"#).is_empty());
         assert!(addresses(r#"{"type": "ExternalName", "externalName": "x.example"}"#).is_empty());
+        let external = |name: &str| {
+            let spec = format!(r#"{{"type": "ExternalName", "externalName": "{name}"}}"#);
+            service(&spec).keep().external_name
+        };
+        assert_eq!(external("x.example").as_deref(), Some("x.example"));
+        assert_eq!(external("10.9.9.9"), None);
         let both = r#"{"clusterIP": "10.96.0.7", "clusterIPs": ["10.96.0.7", "fd00::7"]}"#;
         assert_eq!(addresses(both).len(), 2);
         let ports = service(r#"{"ports": [{"port": 1}, {"port": 2, "protocol": "UDP"}]}"#);
-        let ports = ports.named().ports;
+        let ports = ports.keep().ports;
         let protocols: Vec<_> = ports.iter().map(|port| port.protocol.as_str()).collect();
         assert_eq!(protocols, ["tcp", "udp"]);
     }

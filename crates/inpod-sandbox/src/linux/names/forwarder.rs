@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 
 use super::PORT;
+use super::alias::Alias;
 use super::listeners::{Endpoints, Listeners};
 use super::message::{Answer, Code, Transport, kind, reply};
 use super::query::{Query, Rejected};
@@ -137,6 +138,8 @@ struct Server {
 /// A query that waits for a name server, and who asked it where.
 struct Waiting<'a> {
     exchange: Exchange,
+    /// What the answer is the rest of.
+    alias: Option<Alias>,
     from: SocketAddr,
     on: &'a UdpSocket,
 }
@@ -145,6 +148,8 @@ enum Handled {
     Ignored,
     Answered(Vec<u8>),
     PassedOn,
+    /// Half answered.
+    Aliased(Box<Alias>),
 }
 
 impl Server {
@@ -175,11 +180,17 @@ impl Server {
                 }
             }
             waiting.retain_mut(|one| {
-                let answer = one.exchange.advance(&self.upstreams, &mut buffer);
-                if let Some(answer) = &answer {
-                    send(one.on, answer, one.from);
+                let Some(answer) = one.exchange.advance(&self.upstreams, &mut buffer) else {
+                    return true;
+                };
+                let completed = match &one.alias {
+                    Some(alias) => alias.complete(&answer, Transport::Udp),
+                    None => Some(answer),
+                };
+                if let Some(answer) = completed {
+                    send(one.on, &answer, one.from);
                 }
-                answer.is_none()
+                false
             });
         }
     }
@@ -197,19 +208,25 @@ impl Server {
                 Err(_) => continue,
             };
             let packet = &buffer[..length];
-            match self.handle(packet, Transport::Udp) {
-                Handled::Ignored => {}
-                Handled::Answered(answer) => send(socket, &answer, from),
-                Handled::PassedOn if waiting.len() < MAX_WAITING => waiting.push(Waiting {
-                    exchange: Exchange::new(packet, &self.upstreams, Instant::now()),
+            let alias = match self.handle(packet, Transport::Udp) {
+                Handled::Ignored => continue,
+                Handled::Answered(answer) => {
+                    send(socket, &answer, from);
+                    continue;
+                }
+                Handled::PassedOn => None,
+                Handled::Aliased(alias) => Some(*alias),
+            };
+            if waiting.len() < MAX_WAITING {
+                let asked = alias.as_ref().map_or(packet, |alias| &alias.asked);
+                waiting.push(Waiting {
+                    exchange: Exchange::new(asked, &self.upstreams, Instant::now()),
+                    alias,
                     from,
                     on: socket,
-                }),
-                Handled::PassedOn => {
-                    if let Ok(query) = Query::parse(packet) {
-                        send(socket, &failure(&query, Transport::Udp), from);
-                    }
-                }
+                });
+            } else if let Ok(query) = Query::parse(packet) {
+                send(socket, &failure(&query, Transport::Udp), from);
             }
         }
     }
@@ -251,6 +268,10 @@ impl Server {
                 Handled::Ignored => None,
                 Handled::Answered(answer) => Some(answer),
                 Handled::PassedOn => self.upstreams.ask_over_tcp(&packet, &self.stop),
+                Handled::Aliased(alias) => {
+                    let rest = self.upstreams.ask_over_tcp(&alias.asked, &self.stop);
+                    rest.and_then(|rest| alias.complete(&rest, Transport::Tcp))
+                }
             };
             let Some(answer) = answer else {
                 return Ok(());
@@ -273,7 +294,10 @@ impl Server {
             None if matches!(query.kind(), kind::AXFR | kind::IXFR) => Answer::bare(Code::REFUSED),
             None => return Handled::PassedOn,
         };
-        Handled::Answered(reply(&query, transport, &answer))
+        match Alias::new(&query, answer) {
+            Ok(alias) => Handled::Aliased(Box::new(alias)),
+            Err(answer) => Handled::Answered(reply(&query, transport, &answer)),
+        }
     }
 }
 

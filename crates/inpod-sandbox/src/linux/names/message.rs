@@ -26,6 +26,7 @@ pub(super) const INTERNET: u16 = 1;
 pub(super) mod kind {
     pub(in super::super) const A: u16 = 1;
     pub(in super::super) const NS: u16 = 2;
+    pub(in super::super) const CNAME: u16 = 5;
     pub(in super::super) const SOA: u16 = 6;
     pub(in super::super) const PTR: u16 = 12;
     pub(in super::super) const TXT: u16 = 16;
@@ -67,6 +68,33 @@ pub(super) enum Transport {
 pub(super) struct Name(Vec<u8>);
 
 impl Name {
+    /// `None` for a text that is no name in DNS.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let labels = text.strip_suffix('.').unwrap_or(text).split('.');
+        let may_be = |label: &str| (1..=63).contains(&label.len());
+        let name = labels
+            .clone()
+            .all(may_be)
+            .then(|| Self::new(labels.map(str::as_bytes)))?;
+        (name.0.len() <= MAX_NAME).then_some(name)
+    }
+
+    pub(super) fn labels(&self) -> Vec<&[u8]> {
+        let mut labels = Vec::new();
+        let mut rest = self.0.as_slice();
+        while let [length @ 1..=63, behind @ ..] = rest {
+            let (label, behind) = behind.split_at((*length).into());
+            labels.push(label);
+            rest = behind;
+        }
+        labels
+    }
+
+    /// The same name, in whatever case (RFC 4343).
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+
     /// Of labels that DNS allows: 1 to 63 bytes each, no more than [`MAX_NAME`] together.
     pub(super) fn new<'a>(labels: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut bytes = Vec::new();
@@ -92,6 +120,7 @@ pub(super) enum Data {
     A(Ipv4Addr),
     Aaaa(Ipv6Addr),
     Ns(Name),
+    Cname(Name),
     Ptr(Name),
     Srv {
         weight: u16,
@@ -114,6 +143,10 @@ pub(super) struct Answer {
     pub(super) answers: Vec<Record>,
     pub(super) authority: Vec<Record>,
     pub(super) additional: Vec<Record>,
+    /// Whether more was to be had than came.
+    pub(super) truncated: bool,
+    /// A name that is not the cluster's, whose addresses are the rest of the answers.
+    pub(super) beyond: Option<Name>,
 }
 
 impl Answer {
@@ -125,8 +158,32 @@ impl Answer {
             answers: Vec::new(),
             authority: Vec::new(),
             additional: Vec::new(),
+            truncated: false,
+            beyond: None,
         }
     }
+}
+
+/// A query for a name, with the number, the type and the size for answers of another.
+pub(super) fn ask(name: &Name, like: &Query<'_>) -> Vec<u8> {
+    let number = &like.packet()[..2];
+    let mut bytes = [number, &[RECURSION_DESIRED, 0, 0, 1, 0, 0, 0, 0, 0, 0]].concat();
+    bytes.extend(&name.0);
+    bytes.extend(like.kind().to_be_bytes());
+    bytes.extend(INTERNET.to_be_bytes());
+    if let Ok(Some(edns)) = like.edns() {
+        bytes[11] = 1;
+        bytes.push(0);
+        bytes.extend(kind::OPT.to_be_bytes());
+        bytes.extend(edns.size.to_be_bytes());
+        bytes.extend([0; 6]);
+    }
+    bytes
+}
+
+/// Whether a message says that it is not all.
+pub(super) fn is_truncated(message: &[u8]) -> bool {
+    message.get(2).is_some_and(|flags| flags & TRUNCATED != 0)
 }
 
 /// A header alone, for what cannot be read further.
@@ -174,8 +231,9 @@ pub(super) fn reply(query: &Query<'_>, transport: Transport, answer: &Answer) ->
     writer.bytes.resize(HEADER, 0);
     writer.bytes[5] = 1;
     writer.bytes.extend(query.section());
-    let complete =
-        writer.section(7, &answer.answers, limit) && writer.section(9, &answer.authority, limit);
+    let complete = !answer.truncated
+        && writer.section(7, &answer.answers, limit)
+        && writer.section(9, &answer.authority, limit);
     if complete {
         // What is left out here was not asked for: no reason to ask again over TCP (RFC 2181 §9).
         writer.section(11, &answer.additional, limit);
@@ -219,6 +277,7 @@ impl Writer<'_> {
             Data::A(_) => kind::A,
             Data::Aaaa(_) => kind::AAAA,
             Data::Ns(_) => kind::NS,
+            Data::Cname(_) => kind::CNAME,
             Data::Ptr(_) => kind::PTR,
             Data::Srv { .. } => kind::SRV,
             Data::Txt(_) => kind::TXT,
@@ -231,7 +290,7 @@ impl Writer<'_> {
         match &record.data {
             Data::A(address) => self.bytes.extend(address.octets()),
             Data::Aaaa(address) => self.bytes.extend(address.octets()),
-            Data::Ns(name) | Data::Ptr(name) => self.name(name),
+            Data::Ns(name) | Data::Cname(name) | Data::Ptr(name) => self.name(name),
             Data::Srv {
                 weight,
                 port,

@@ -4,6 +4,7 @@
 //! It takes nothing from `/etc/resolv.conf` but the addresses. The process keeps the machine's file, so that names of the machine's
 //! network stay what they are; what the search domains of a Pod's would do for the names of Services, the [`zone`] does.
 
+mod alias;
 mod forwarder;
 mod listeners;
 mod message;

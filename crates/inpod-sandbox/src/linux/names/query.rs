@@ -1,6 +1,6 @@
 //! A question as it is asked (RFC 1035 §4.1), as far as it must be read to answer it or to pass it on.
 
-use super::message::{self, Code, HEADER, kind};
+use super::message::{self, Code, HEADER, Name, kind};
 
 /// A message that asks one question.
 #[derive(Debug, Clone)]
@@ -156,29 +156,61 @@ impl<'a> Query<'a> {
 }
 
 /// Reads a message from front to back; nothing lies behind its end.
-struct Cursor<'a> {
-    packet: &'a [u8],
-    at: usize,
+pub(super) struct Cursor<'a> {
+    pub(super) packet: &'a [u8],
+    pub(super) at: usize,
 }
 
 impl<'a> Cursor<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
+    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
         let end = self.at + length;
         let bytes = self.packet.get(self.at..end).ok_or(Malformed)?;
         self.at = end;
         Ok(bytes)
     }
 
-    fn chunk<const N: usize>(&mut self) -> Result<&'a [u8; N], Malformed> {
+    pub(super) fn chunk<const N: usize>(&mut self) -> Result<&'a [u8; N], Malformed> {
         self.take(N)?.first_chunk().ok_or(Malformed)
     }
 
-    fn byte(&mut self) -> Result<u8, Malformed> {
+    pub(super) fn byte(&mut self) -> Result<u8, Malformed> {
         self.chunk().map(|&[byte]| byte)
     }
 
-    fn number(&mut self) -> Result<u16, Malformed> {
+    pub(super) fn number(&mut self) -> Result<u16, Malformed> {
         self.chunk().map(|&bytes| u16::from_be_bytes(bytes))
+    }
+
+    /// Reads a name, following its pointers, each of which leads further to the front (RFC 1035 §4.1.4).
+    pub(super) fn whole_name(&mut self) -> Result<Name, Malformed> {
+        let mut labels = Vec::new();
+        let mut length = 1;
+        let mut behind = None;
+        let mut front = self.at;
+        loop {
+            match usize::from(self.byte()?) {
+                0 => break,
+                label @ 1..=63 => {
+                    length += 1 + label;
+                    labels.push(self.take(label)?);
+                }
+                high @ 0xC0.. => {
+                    let low = usize::from(self.byte()?);
+                    behind.get_or_insert(self.at);
+                    self.at = (high & 0x3F) << 8 | low;
+                    if self.at >= front {
+                        return Err(Malformed);
+                    }
+                    front = self.at;
+                }
+                _ => return Err(Malformed),
+            }
+            if length > message::MAX_NAME {
+                return Err(Malformed);
+            }
+        }
+        self.at = behind.unwrap_or(self.at);
+        Ok(Name::new(labels))
     }
 
     /// Passes a name without following its pointer, and tells whether it is the root.

@@ -126,6 +126,7 @@ impl Reader<'_> {
             kind::AAAA => format!("AAAA {}", Ipv6Addr::from(self.take::<16>())),
             kind::NS => format!("NS {}", self.name()),
             kind::PTR => format!("PTR {}", self.name()),
+            kind::CNAME => format!("CNAME {}", self.name()),
             kind::SRV => {
                 let [priority, weight, port] = [self.number(), self.number(), self.number()];
                 format!("SRV {priority} {weight} {port} {}", self.name())

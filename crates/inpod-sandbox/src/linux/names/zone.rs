@@ -17,6 +17,9 @@ const VERSION: (&str, u32) = ("1.1.0", 28800);
 /// Where a cluster's DNS can be asked itself, if it has Services for that: namespace and name.
 const NAME_SERVER: (&str, &str) = ("kube-system", "kube-dns");
 
+/// So many names that lead to another `CoreDNS` follows.
+const MAX_CHAIN: usize = 8;
+
 /// The names of a cluster, as a Pod in one of its namespaces sees them.
 #[derive(Debug, Clone)]
 pub(in crate::linux) struct Zone {
@@ -35,6 +38,8 @@ enum Node<'a> {
     Version,
     NameServer,
     Places(Vec<Place<'a>>),
+    /// Another name.
+    Alias(Name),
 }
 
 impl Zone {
@@ -109,7 +114,7 @@ impl Zone {
         let node = searched.iter().find_map(|rest| {
             let name = [query.labels(), rest].concat();
             let node = self.find(&name);
-            matches!(node, Node::Places(_)).then_some(node)
+            matches!(node, Node::Places(_) | Node::Alias(_)).then_some(node)
         })?;
         self.records(&node, query, &DOMAIN.map(str::as_bytes))
     }
@@ -138,9 +143,13 @@ impl Zone {
     }
 
     fn places(&self, namespace: &str, name: &str, which: Which<'_>) -> Node<'_> {
-        let service = self.service(namespace, name);
-        let places = service.map(|service| records::places(service, which));
-        match places.unwrap_or_default() {
+        let Some(service) = self.service(namespace, name) else {
+            return Node::Missing;
+        };
+        if let (Which::All, Some(name)) = (which, &service.external_name) {
+            return Name::parse(name).map_or(Node::Missing, Node::Alias);
+        }
+        match records::places(service, which) {
             places if places.is_empty() => Node::Missing,
             places => Node::Places(places),
         }
@@ -151,6 +160,7 @@ impl Zone {
         let owner = query.labels();
         let records = |data: Vec<Data>| data.into_iter().map(|data| record(owner, data)).collect();
         let mut additional = Vec::new();
+        let mut beyond = None;
         let answers = match (query.kind(), node) {
             (kind::SOA, Node::Apex) => vec![self.authority(domain)],
             // As CoreDNS has it, which looks no name up for that.
@@ -168,6 +178,12 @@ impl Zone {
                 records(records::locations(places, domain))
             }
             (kind, Node::Places(places)) => records(records::addresses(places, kind)),
+            (kind @ (kind::A | kind::AAAA), Node::Alias(name)) => {
+                let answers;
+                (answers, beyond) = self.follow(Name::new(owner.iter().copied()), name, kind);
+                answers
+            }
+            (kind::CNAME, Node::Alias(name)) => records(vec![Data::Cname(name.clone())]),
             (kind, Node::NameServer) => records(records::addresses(&self.name_server(), kind)),
             (kind::NS, Node::Apex) => {
                 let places = self.name_server();
@@ -175,12 +191,49 @@ impl Zone {
                 let name = places.first().map(|place| Data::Ns(place.name(domain)));
                 records(name.into_iter().collect())
             }
-            (_, Node::Apex | Node::Empty) => Vec::new(),
+            (_, Node::Alias(_) | Node::Apex | Node::Empty) => Vec::new(),
         };
         Some(Answer {
             additional,
+            beyond,
             ..positive(answers)
         })
+    }
+
+    /// From one name of the cluster to the next, and where they lead out of it, to the name whose addresses others know. Nothing, where
+    /// they lead to nothing or in a circle.
+    fn follow(&self, from: Name, to: &Name, kind: u16) -> (Vec<Record>, Option<Name>) {
+        let mut chain = Vec::new();
+        let (mut owner, mut name) = (from, to.clone());
+        while chain.len() < MAX_CHAIN && !owner.is(&name) {
+            let data = Data::Cname(name.clone());
+            chain.push(Record {
+                owner,
+                ttl: TTL,
+                data,
+            });
+            let labels = name.labels();
+            let inside = labels
+                .len()
+                .checked_sub(DOMAIN.len())
+                .map(|at| labels.split_at(at));
+            let Some((below, _)) = inside.filter(|(_, domain)| is_domain(domain)) else {
+                return (chain, Some(name));
+            };
+            match self.find(below) {
+                Node::Alias(next) => (owner, name) = (name, next),
+                Node::Places(places) => {
+                    let addresses = records::addresses(&places, kind);
+                    if addresses.is_empty() {
+                        break;
+                    }
+                    chain.extend(addresses.into_iter().map(|data| record(&labels, data)));
+                    return (chain, None);
+                }
+                _ => break,
+            }
+        }
+        (Vec::new(), None)
     }
 
     fn service(&self, namespace: &str, name: &str) -> Option<&Service> {

@@ -33,7 +33,13 @@ fn zone() -> Arc<RwLock<Zone>> {
         }],
         ..Service::default()
     };
-    Arc::new(RwLock::new(Zone::new("default", &[service])))
+    let external = Service {
+        namespace: "default".into(),
+        name: "out".into(),
+        external_name: Some("www.example.com".into()),
+        ..Service::default()
+    };
+    Arc::new(RwLock::new(Zone::new("default", &[service, external])))
 }
 
 fn forwarder(upstreams: &[SocketAddr], patience: Patience) -> Forwarder {
@@ -204,6 +210,65 @@ fn everything_else_is_passed_on_unchanged_and_back() {
     let reply = [answer(&query, 0), b"and more".to_vec()].concat();
     fake.send_to(&reply, from).unwrap();
     assert_eq!(receive(&asker).0, reply);
+}
+
+/// As a name server says it, which compresses names.
+fn example(packet: &[u8], more: u8) -> Vec<u8> {
+    let mut reply = answer(packet, 0);
+    reply[2] |= more;
+    reply.truncate(12 + b"\x03www\x07example\x03com\0".len() + 4);
+    reply[7] = 2;
+    reply[11] = 0;
+    reply.extend(b"\xC0\x0C\0\x05\0\x01\0\0\0\x3C\0\x02\xC0\x10"); // CNAME example.com.
+    reply.extend(b"\xC0\x10\0\x01\0\x01\0\0\0\x3C\0\x04\xC0\0\x02\x50");
+    reply
+}
+
+const OUT: [&str; 4] = [
+    "NOERROR qr aa rd",
+    "out.default.svc.cluster.local. 5 CNAME www.example.com.",
+    "www.example.com. 60 CNAME example.com.",
+    "example.com. 60 A 192.0.2.80",
+];
+
+#[test]
+fn an_external_name_is_completed_by_a_name_server() {
+    let ([fake], [address]) = fakes();
+    let forwarder = forwarder(&[address], PATIENT);
+    let udp = asker(at(&forwarder));
+    let name = "out.default.svc.cluster.local.";
+    let says = |asked: &[u8], reply: fn(&[u8]) -> Vec<u8>| {
+        udp.send(asked).unwrap();
+        let (packet, from) = receive(&fake);
+        fake.send_to(&reply(&packet), from).unwrap();
+        (packet, show(&receive(&udp).0))
+    };
+    let asked = ask(name, kind::A);
+    let (packet, said) = says(&asked, |packet| example(packet, 0));
+    assert_eq!(packet, ask("www.example.com.", kind::A));
+    assert_eq!(said, OUT);
+    let (packet, said) = says(&ask_with_opt(name, kind::A, 4096), |packet| {
+        example(packet, 0)
+    });
+    assert_eq!(packet, ask_with_opt("www.example.com.", kind::A, 4096));
+    assert_eq!(said, [OUT.as_slice(), &["OPT 4096"]].concat());
+    let (_, said) = says(&asked, |packet| example(packet, 2));
+    assert_eq!(said, ["NOERROR qr aa tc rd"]);
+    let (_, said) = says(&asked, |packet| answer(packet, 3));
+    assert_eq!(said, OUT[..2]);
+}
+
+#[test]
+fn an_external_name_is_completed_over_tcp_too() {
+    let (fake, address) = silent();
+    let forwarder = forwarder(&[address], PATIENT);
+    let mut tcp = TcpStream::connect(at(&forwarder).tcp).unwrap();
+    let asked = ask("out.default.svc.cluster.local.", kind::A);
+    tcp.write_all(&framed(&asked)).unwrap();
+    let (mut upstream, _) = fake.tcp.accept().unwrap();
+    let packet = receive_framed(&mut upstream);
+    upstream.write_all(&framed(&example(&packet, 0))).unwrap();
+    assert_eq!(show(&receive_framed(&mut tcp)), OUT);
 }
 
 #[test]

@@ -38,6 +38,13 @@ fn endpoint(address: &str, hostname: &str, ports: &[(&str, &str, u16)]) -> Endpo
     }
 }
 
+fn external(name: &str, to: &str) -> Service {
+    Service {
+        external_name: Some(to.to_owned()),
+        ..service("team", name, &[], &[("http", "TCP", 80)])
+    }
+}
+
 fn zone() -> Zone {
     let both = [("pg", "TCP", 5432), ("metrics", "TCP", 9187)];
     let dns = [
@@ -80,6 +87,15 @@ fn zone() -> Zone {
             endpoints: vec![endpoint("10.1.2.1", "", &[])],
             ..service("team", "noports", &[], &[])
         },
+        external("out", "www.example.com"),
+        external("alias", "web.team.svc.cluster.local"),
+        external("twice", "alias.team.svc.cluster.local."),
+        external("away", "out.team.svc.cluster.local"),
+        external("itself", "itself.team.svc.cluster.local"),
+        external("round", "about.team.svc.cluster.local"),
+        external("about", "round.team.svc.cluster.local"),
+        external("nowhere", "nothing.team.svc.cluster.local"),
+        external("senseless", "a..b"),
     ];
     Zone {
         serial: 7,
@@ -344,6 +360,56 @@ fn without_ports_there_is_no_location() {
         let name = format!("{name}.team.svc.cluster.local.");
         says(&name, kind::A, &[YES, &format!("{name} 5 A 10.1.2.1")]);
         says(&name, kind::SRV, &[YES, SOA]);
+    }
+}
+
+#[test]
+fn an_external_name_leads_to_another() {
+    let name = |name: &str| format!("{name}.team.svc.cluster.local.");
+    let alias = "alias.team.svc.cluster.local. 5 CNAME web.team.svc.cluster.local.";
+    let web = "web.team.svc.cluster.local. 5 A 10.96.7.7";
+    let twice = "twice.team.svc.cluster.local. 5 CNAME alias.team.svc.cluster.local.";
+    says(&name("alias"), kind::A, &[YES, alias, web]);
+    says(&name("alias"), kind::CNAME, &[YES, alias]);
+    says(&name("twice"), kind::A, &[YES, twice, alias, web]);
+    let short = "alias. 5 CNAME web.team.svc.cluster.local.";
+    let zone = Zone {
+        namespace: "team".into(),
+        ..zone()
+    };
+    let packet = ask("alias.", kind::A);
+    let query = Query::parse(&packet).unwrap();
+    let answer = zone.answer(&query).unwrap();
+    assert_eq!(
+        show(&reply(&query, Transport::Tcp, &answer)),
+        [YES, short, web]
+    );
+    for kind in [kind::AAAA, kind::SRV, kind::TXT, kind::NS, 255] {
+        says(&name("alias"), kind, &[YES, SOA]);
+    }
+    for below in ["_http._tcp.alias", "x.alias", "senseless"] {
+        says(&name(below), kind::A, &[NO, SOA]);
+    }
+}
+
+#[test]
+fn an_external_name_that_leads_to_nothing_has_no_addresses() {
+    for name in ["itself", "round", "nowhere"] {
+        says(
+            &format!("{name}.team.svc.cluster.local."),
+            kind::A,
+            &[YES, SOA],
+        );
+    }
+}
+
+#[test]
+fn an_external_name_out_of_the_cluster_is_for_others_to_complete() {
+    for (name, chain) in [("out", 1), ("away", 2)] {
+        let packet = ask(&format!("{name}.team.svc.cluster.local."), kind::A);
+        let answer = zone().answer(&Query::parse(&packet).unwrap()).unwrap();
+        assert_eq!(answer.answers.len(), chain);
+        assert_eq!(answer.beyond, Name::parse("www.example.com"));
     }
 }
 
