@@ -174,10 +174,15 @@ done
 inpod api -X DELETE $api/one >/dev/null || exit
 while getent hosts one.default.svc.cluster.local >/dev/null; do :; done
 getent ahostsv4 two.default.svc.cluster.local | sed -n 's/ .*STREAM.*//p'
+echo '{"metadata": {"name": "db"}, "spec": {"clusterIP": "None"}}' | inpod api -d - $api >/dev/null || exit
+echo '{"metadata": {"name": "db-1", "labels": {"kubernetes.io/service-name": "db"}}, "addressType": "IPv4",
+       "endpoints": [{"addresses": ["10.1.0.1"], "hostname": "db-0"}]}' |
+  inpod api -d - /apis/discovery.k8s.io/v1/namespaces/default/endpointslices >/dev/null || exit
+until getent ahostsv4 db-0.db.default.svc.cluster.local; do :; done | sed -n 's/ .*STREAM.*//p'
 "#;
-    let command = &mut inpod_command(&["run", "-q", "--role", "edit", "--"]);
+    let command = &mut inpod_command(&["run", "-q", "--cluster-role", "cluster-admin", "--"]);
     let said = output(command.args(["timeout", "60", "sh", "-c", script]))?.success()?;
-    equal(said.as_str(), "10.96.7.0\n10.96.7.1\n10.96.7.1\n")
+    equal(said.as_str(), "10.96.7.0\n10.96.7.1\n10.96.7.1\n10.1.0.1\n")
 }
 
 /// As systemd recommends it; a machine that has no such daemon says UNAVAIL, so the order is what can be seen here.
@@ -272,14 +277,12 @@ fn coredns() -> Result<(), Failed> {
         "fd00::1",
     ];
     let folder = public_folder()?;
-    let mut questions = String::new();
-    for name in NAMES {
+    let names = NAMES.iter().flat_map(|name| {
         let dot = if name.is_empty() { "" } else { "." };
-        for kind in TYPES {
-            questions += &format!("{name}{dot}team.svc.cluster.local {kind}\n");
-        }
-    }
-    questions.extend(ADDRESSES.map(|address| format!("-x {address}\n")));
+        TYPES.map(|kind| format!("{name}{dot}team.svc.cluster.local {kind}\n"))
+    });
+    let addresses = ADDRESSES.iter().map(|address| format!("-x {address}\n"));
+    let questions: String = names.chain(addresses).collect();
     std::fs::write(folder.path().join("questions"), questions)?;
     // An address of this test's own, where the port is nobody else's.
     let [.., high, low] = std::process::id().to_be_bytes();
