@@ -73,23 +73,17 @@ impl Port {
     }
 }
 
-impl Service {
-    /// Its first address and port.
-    pub(super) fn address(&self) -> Result<SocketAddr, Failure> {
-        let failed = |what: &str| {
-            let Metadata {
-                namespace, name, ..
-            } = &self.metadata;
-            Failure::new(format!("the Service {name} of {namespace} has {what}"))
-        };
-        let port = self.spec.ports.first().and_then(|port| port.number);
-        let port = port.ok_or_else(|| failed("no port"))?;
-        let address = &self.spec.cluster_ip;
-        let ip = address
-            .parse()
-            .map_err(|_| failed(&format!("the address {address:?}, which is none")))?;
-        Ok(SocketAddr::new(ip, port))
-    }
+/// Its first address and port.
+pub(super) fn address(service: &inpod_sandbox::Service) -> Result<SocketAddr, Failure> {
+    let failed = |what: &str| {
+        let inpod_sandbox::Service {
+            namespace, name, ..
+        } = service;
+        Failure::new(format!("the Service {name} of {namespace} has no {what}"))
+    };
+    let ip = service.addresses.first().ok_or_else(|| failed("address"))?;
+    let port = service.ports.first().ok_or_else(|| failed("port"))?;
+    Ok(SocketAddr::new(*ip, port.port))
 }
 
 /// As DNS knows it.

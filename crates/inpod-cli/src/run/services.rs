@@ -1,7 +1,7 @@
 //! The cluster's Services, whose names a Pod can resolve: as they are at its start, and as they come and go.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use inpod::Client;
@@ -39,6 +39,18 @@ impl Services {
             listed => listed?,
         };
         Ok(Self { services, slices })
+    }
+
+    /// Where the API server's is.
+    pub(super) fn api_server(&self) -> Result<SocketAddr, Failure> {
+        let (namespace, name) = API_SERVER;
+        let services = self.services.known();
+        match services.get(&(namespace.to_owned(), name.to_owned())) {
+            Some(service) => service::address(service),
+            None => Err(Failure::new(format!(
+                "the cluster has no Service {name} in {namespace}, where its processes meet the API server"
+            ))),
+        }
     }
 
     /// As a process sees them that meets the API server at this address.

@@ -69,15 +69,18 @@ impl Cluster {
         account: &Account,
         token: Option<&str>,
     ) -> Result<Self, Failure> {
-        let service = service::api_server(client).await?.address()?;
-        let ca = root_ca(client, &account.namespace).await?;
+        let (ca, services) = tokio::try_join!(
+            root_ca(client, &account.namespace),
+            Services::at_first(client)
+        )?;
+        let service = services.api_server()?;
         Ok(Self {
             service,
             server: address(client.config().server(), service).await?,
             files: token.map_or_else(Files::new, |token| files(token, &ca, &account.namespace)),
             ca,
             namespace: account.namespace.clone(),
-            services: Services::at_first(client).await?,
+            services,
         })
     }
 
