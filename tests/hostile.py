@@ -163,7 +163,7 @@ def processes():
 
 
 def targets():
-    """inpod's processes in the victim's run and around this one."""
+    """All processes of the victim's run, and inpod's around this one."""
     all = processes()
 
     def line(pid):
@@ -173,9 +173,11 @@ def targets():
 
     around = set(line(os.getpid()))
     for pid, (name, _) in sorted(all.items()):
-        # The memory in which `inpod cluster` keeps its user's kubeconfig is its user's, as a file would be.
-        if name.startswith(("inpod", "pod-")) and name != "inpod-kubeconfi" and (pid in around or VICTIM in line(pid)):
-            yield pid, ("victim's_" if VICTIM in line(pid) else "") + name
+        is_ours = name.startswith(("inpod", "pod-"))
+        if VICTIM in line(pid):
+            yield pid, "victim's_" + (name if is_ours else "command")
+        elif is_ours and pid in around:
+            yield pid, name
 
 
 def control():

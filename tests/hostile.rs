@@ -106,8 +106,16 @@ struct Victim {
 impl Victim {
     /// A run whose account may do everything, in a cluster with a Secret.
     fn run(there: There) -> Result<Self, Failed> {
-        let script = "cat /var/run/secrets/kubernetes.io/serviceaccount/token; echo; read line";
-        let arguments = ["--cluster-role", "cluster-admin", "--", "sh", "-c", script];
+        // CMD has its token in its memory, as any client.
+        let script = "token = open('/var/run/secrets/kubernetes.io/serviceaccount/token').read(); print(token, flush=True); input()";
+        let arguments = [
+            "--cluster-role",
+            "cluster-admin",
+            "--",
+            PYTHON,
+            "-c",
+            script,
+        ];
         Self::start(there, "run", &arguments)
     }
 
@@ -169,8 +177,7 @@ impl Told {
             .collect();
         equal(missed, Vec::<&[String; 3]>::new())?;
         let is_target = |who: &str| {
-            let name = who.trim_start_matches("victim's_");
-            name.starts_with("inpod") || name.starts_with("pod-")
+            who.starts_with("victim's_") || who.starts_with("inpod") || who.starts_with("pod-")
         };
         let attacked: BTreeSet<String> = self
             .of_whom(is_target)
@@ -219,7 +226,7 @@ impl Told {
     }
 }
 
-/// inpod's own processes in sight of a hostile one.
+/// The processes of the victim, and inpod's own, in sight of a hostile one.
 fn in_sight(ground: &Ground, victims: &[&str]) -> BTreeSet<String> {
     let around = ground.around.iter().map(|name| (*name).to_owned());
     let others = victims.iter().map(|name| format!("victim's_{name}"));
@@ -231,18 +238,18 @@ fn another_run(ground: &Ground) -> Result<(), Failed> {
     let victim = Victim::run(ground.there)?;
     contains(&victim.said, "eyJ")?;
     let told = Told::of(ground, victim.child.id())?;
-    told.is_harmless(&in_sight(ground, &["inpod", "pod-guardian"]))?;
+    told.is_harmless(&in_sight(ground, &["inpod", "pod-guardian", "command"]))?;
     told.clusters_refused(2)?;
     victim.end()
 }
 
-/// Its kubeconfig is its user's, and so is the memory it is in; what only the cluster has, nobody else gets.
+/// Nor the memory in which it keeps its user's kubeconfig.
 fn cluster(ground: &Ground) -> Result<(), Failed> {
     let _alone = ALONE.lock();
     let script = "echo up; read line";
     let victim = Victim::start(ground.there, "cluster", &["--", "sh", "-c", script])?;
     let told = Told::of(ground, victim.child.id())?;
-    told.is_harmless(&in_sight(ground, &["inpod"]))?;
+    told.is_harmless(&in_sight(ground, &["inpod", "inpod-kubeconfi", "command"]))?;
     told.clusters_refused(2)?;
     victim.end()
 }

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use rustix::process::{getpid, set_child_subreaper};
 use rustix::thread::{CapabilitySet, capabilities, set_no_new_privs};
 
+use super::apart;
 use super::attend::{self, Shown};
 use super::plan::Plan;
 use super::real::RealFiles;
@@ -41,6 +42,10 @@ fn run(channel: &Channel, plan: &Plan, files: Option<&RealFiles>) -> Result<(), 
         capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
     if plan.wanted != Wanted::default() && !privileged {
         set_no_new_privs(true).map_err(Failure::at(Stage::Listener, "give up new privileges"))?;
+    }
+    // Before there is a listener, which would be asked for the path. Needs to give up new privileges, or to have them.
+    if let Err(error) = apart::keep() {
+        tracing::debug!(%error, "the process can look into other programs of its user");
     }
     let listener = if plan.borrow {
         let borrowed = lending::borrow();

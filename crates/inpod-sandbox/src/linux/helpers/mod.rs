@@ -7,6 +7,7 @@
 //!
 //! Without, a *guardian* does as much of that as can be done. What it cannot do once it is killed, the caller does.
 
+mod apart;
 mod attend;
 mod ended;
 mod guardian;
