@@ -23,7 +23,7 @@ impl Failure {
     }
 
     /// The end that a signal asked for: nothing is printed, and the process dies of it.
-    #[cfg(feature = "cluster")]
+    #[cfg(all(feature = "cluster", target_os = "linux"))]
     pub(crate) fn interrupted(signal: i32) -> Self {
         Self {
             signal: Some(signal),

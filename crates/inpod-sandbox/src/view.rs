@@ -49,6 +49,10 @@ pub struct Redirect {
     /// Where the connection goes.
     pub to: SocketAddr,
     /// Who listens there, where it is to let nobody else in.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "nobody is led there")
+    )]
     pub(crate) gate: Option<Gate>,
 }
 

@@ -15,6 +15,10 @@ pub enum Way {
 }
 
 impl Way {
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "nothing is tried there")
+    )]
     pub(crate) const ALL: [Self; 4] = [
         Self::Namespaces,
         Self::Listener,

@@ -5,7 +5,9 @@ pub(super) use linux::unless_interrupted;
 
 /// What the task comes to: elsewhere no signal is blocked, so that each does what it always does.
 #[cfg(not(target_os = "linux"))]
-pub(super) async fn unless_interrupted<T>(task: impl Future<Output = T>) -> T {
+pub(super) async fn unless_interrupted<T>(
+    task: impl Future<Output = Result<T, crate::failure::Failure>>,
+) -> Result<T, crate::failure::Failure> {
     task.await
 }
 
