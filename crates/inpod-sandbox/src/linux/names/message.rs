@@ -2,11 +2,10 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::name::Name;
 use super::query::Query;
 
 pub(super) const HEADER: usize = 12;
-/// Of a name, with its lengths and the root (RFC 1035 §2.3.4).
-pub(super) const MAX_NAME: usize = 255;
 /// Of a message over UDP to one that says nothing else (RFC 1035 §4.2.1).
 const MAX_PLAIN_UDP: usize = 512;
 const OPT_LENGTH: usize = 11;
@@ -61,50 +60,6 @@ impl Code {
 pub(super) enum Transport {
     Udp,
     Tcp,
-}
-
-/// A name in its uncompressed form.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Name(Vec<u8>);
-
-impl Name {
-    /// `None` for a text that is no name in DNS.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let labels = text.strip_suffix('.').unwrap_or(text).split('.');
-        let may_be = |label: &str| (1..=63).contains(&label.len());
-        let name = labels
-            .clone()
-            .all(may_be)
-            .then(|| Self::new(labels.map(str::as_bytes)))?;
-        (name.0.len() <= MAX_NAME).then_some(name)
-    }
-
-    pub(super) fn labels(&self) -> Vec<&[u8]> {
-        let mut labels = Vec::new();
-        let mut rest = self.0.as_slice();
-        while let [length @ 1..=63, behind @ ..] = rest {
-            let (label, behind) = behind.split_at((*length).into());
-            labels.push(label);
-            rest = behind;
-        }
-        labels
-    }
-
-    /// The same name, in whatever case (RFC 4343).
-    pub(super) fn is(&self, other: &Self) -> bool {
-        self.0.eq_ignore_ascii_case(&other.0)
-    }
-
-    /// Of labels that DNS allows: 1 to 63 bytes each, no more than [`MAX_NAME`] together.
-    pub(super) fn new<'a>(labels: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut bytes = Vec::new();
-        for label in labels {
-            bytes.extend(u8::try_from(label.len()));
-            bytes.extend(label);
-        }
-        bytes.push(0);
-        Self(bytes)
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,7 +123,7 @@ impl Answer {
 pub(super) fn ask(name: &Name, like: &Query<'_>) -> Vec<u8> {
     let number = &like.packet()[..2];
     let mut bytes = [number, &[RECURSION_DESIRED, 0, 0, 1, 0, 0, 0, 0, 0, 0]].concat();
-    bytes.extend(&name.0);
+    bytes.extend(name.bytes());
     bytes.extend(like.kind().to_be_bytes());
     bytes.extend(INTERNET.to_be_bytes());
     if let Ok(Some(edns)) = like.edns() {
@@ -299,7 +254,7 @@ impl Writer<'_> {
                 for number in [0, *weight, *port] {
                     self.number(number);
                 }
-                self.bytes.extend(&target.0); // never compressed (RFC 2782)
+                self.bytes.extend(target.bytes()); // never compressed (RFC 2782)
             }
             Data::Txt(text) => {
                 self.bytes.extend(u8::try_from(text.len()));
@@ -323,7 +278,7 @@ impl Writer<'_> {
 
     /// A name, which from the first label that the question has in common with it on is a pointer there (RFC 1035 §4.1.4).
     fn name(&mut self, name: &Name) {
-        let mut rest = name.0.as_slice();
+        let mut rest = name.bytes();
         while let [length @ 1..=63, ..] = rest {
             if let Some(pointer) = self.pointer(rest) {
                 return self.number(0xC000 | pointer);

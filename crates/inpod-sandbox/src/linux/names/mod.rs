@@ -8,6 +8,7 @@ mod alias;
 mod forwarder;
 mod listeners;
 mod message;
+mod name;
 mod query;
 mod records;
 mod stream;

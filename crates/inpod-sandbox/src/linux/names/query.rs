@@ -1,6 +1,7 @@
 //! A question as it is asked (RFC 1035 §4.1), as far as it must be read to answer it or to pass it on.
 
-use super::message::{self, Code, HEADER, Name, kind};
+use super::message::{self, Code, HEADER, kind};
+use super::name::{MAX_NAME, Name};
 
 /// A message that asks one question.
 #[derive(Debug, Clone)]
@@ -62,7 +63,7 @@ impl<'a> Query<'a> {
                 length @ 1..=63 => labels.push(cursor.take(length)?),
                 _ => return Err(Malformed),
             }
-            if cursor.at - HEADER >= message::MAX_NAME {
+            if cursor.at - HEADER >= MAX_NAME {
                 return Err(Malformed);
             }
         }
@@ -205,7 +206,7 @@ impl<'a> Cursor<'a> {
                 }
                 _ => return Err(Malformed),
             }
-            if length > message::MAX_NAME {
+            if length > MAX_NAME {
                 return Err(Malformed);
             }
         }

@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::message::{Data, Name, Record, kind};
+use super::message::{Data, Record, kind};
+use super::name::Name;
 use crate::{Endpoint, Service, ServicePort};
 
 /// Seconds: `CoreDNS`'s default.

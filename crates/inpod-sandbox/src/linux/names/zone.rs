@@ -5,7 +5,8 @@
 use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::message::{Answer, Code, Data, INTERNET, Name, Record, kind};
+use super::message::{Answer, Code, Data, INTERNET, Record, kind};
+use super::name::Name;
 use super::query::Query;
 use super::records::{self, Place, TTL, Which, record};
 use crate::{Endpoint, Service};
