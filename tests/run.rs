@@ -649,7 +649,7 @@ fn mistakes() -> Result<(), Failed> {
             2,
             "--no-such-option",
         ),
-        (&["run", "--token-ttl", "0", "--", "true"], 2, "--token-ttl"),
+        (&["run", "--token-ttl", "1", "--", "true"], 2, "--token-ttl"),
         (
             &["run", "--service-account", "a/b/c", "--", "true"],
             2,

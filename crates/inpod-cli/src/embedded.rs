@@ -17,8 +17,9 @@ const SHORTEST_SAFE_TTL: u64 = 75;
 pub(crate) struct Embedded {
     /// Allow service-account tokens of this many seconds, and refuse them the moment they expire
     ///
-    /// By default they live as on a real cluster: at least 600 seconds, and a minute longer than they say.
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=4_294_967_296))]
+    /// By default they live as on a real cluster: at least 600 seconds, and a minute longer than they say. Here at least 2, because the
+    /// times in a token are whole seconds.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(2..=4_294_967_296))]
     pub(crate) token_ttl: Option<u64>,
 }
 
