@@ -86,6 +86,10 @@ fn main() {
             own_group,
         );
         add("a_signal_to_the_whole_group_comes_once", whole_group);
+        add(
+            "a_signal_to_the_whole_group_is_not_lost_at_the_start",
+            whole_group_at_the_start,
+        );
     }
     trials.extend(MACHINES.iter().map(|machine| {
         let who = if machine.ordinary { OrdinaryUser } else { Root };
@@ -466,9 +470,34 @@ while (came := signal.sigwait(waited)) != signal.SIGUSR1: print(came.name, flush
         // Whatever is handed on of what has a lower number comes before.
         kill(inpod, Signal::SIGWINCH)?;
         equal(next()?.as_deref(), Some("SIGWINCH"))?;
+        kill(inpod, Signal::SIGTERM)?;
+        equal(next()?.as_deref(), Some("SIGTERM"))?;
     }
     killpg(inpod, Signal::SIGUSR1)?;
     equal(wait(&mut child)?.code(), Some(0))
+}
+
+/// Whether it comes before the command is there or after.
+fn whole_group_at_the_start(there: &[&str]) -> Result<(), Failed> {
+    let _alone = ALONE.lock();
+    let run = run(there, &["sleep", "1000.5625"]);
+    for round in 0..20 {
+        let mut command = Command::new(run[0]);
+        let started = Instant::now();
+        let mut child = quiet(command.args(&run[1..]).process_group(0)).spawn()?;
+        while started.elapsed() < Duration::from_millis(3 * round) {
+            std::thread::yield_now();
+        }
+        killpg(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
+        let ended = || child.try_wait().ok().flatten();
+        if within(Duration::from_secs(5), ended).is_none() {
+            child.kill()?;
+            wait(&mut child)?;
+            return Err(format!("lost {} ms after the start", 3 * round).into());
+        }
+    }
+    eventually(|| marked("1000.5625").is_empty().then_some(())).ok_or("processes stayed")?;
+    Ok(())
 }
 
 fn ctrl_c(there: &[&str]) -> Result<(), Failed> {

@@ -1,7 +1,8 @@
 //! Signals: which of those sent to us are handed on to the process.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
@@ -89,14 +90,19 @@ fn leads_its_session() -> bool {
     nix::unistd::getsid(None).is_ok_and(|session| session == nix::unistd::getpid())
 }
 
+/// For how long a signal that a helper got may be the one that the program that runs the sandbox gets too. What comes later is handed
+/// on: a signal that comes twice is better than one that is lost.
+const SAME: Duration = Duration::from_secs(1);
+
 /// What the whole process group is sent, which a helper gets too: whoever is of the group has it by itself.
 ///
-/// The kernel goes from the youngest of a group to the oldest, so a helper has it when the program that runs the sandbox gets it. Two
-/// that come at nearly the same time may be one here and two there; the second then comes twice, and none is lost.
+/// The kernel goes from the youngest of a group to the oldest, so a helper has it when the program that runs the sandbox gets it. A
+/// helper cannot tell it from what it is sent alone; nobody has a reason to send it anything.
 #[derive(Debug)]
 pub(super) struct ToGroup {
     signals: SignalFd,
-    seen: BTreeSet<i32>,
+    /// The last of each, and when it was seen.
+    seen: BTreeMap<i32, Instant>,
 }
 
 impl ToGroup {
@@ -105,7 +111,7 @@ impl ToGroup {
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         Ok(Self {
             signals: SignalFd::with_flags(&forwarded(), flags)?,
-            seen: BTreeSet::new(),
+            seen: BTreeMap::new(),
         })
     }
 
@@ -113,15 +119,23 @@ impl ToGroup {
     pub(super) fn look(&mut self) {
         while let Ok(Some(info)) = self.signals.read_signal() {
             if info.ssi_code <= 0 {
-                self.seen.insert(info.ssi_signo.cast_signed());
+                self.seen
+                    .insert(info.ssi_signo.cast_signed(), Instant::now());
             }
         }
+    }
+
+    /// Forgets what came before the process was there to get it.
+    pub(super) fn forget(&mut self) {
+        self.look();
+        self.seen.clear();
     }
 
     /// Whether a signal that the program that runs the sandbox was sent is one that the group was sent, as a process of the group.
     pub(super) fn has(&mut self, signal: i32, process: Pid) -> bool {
         self.look();
-        self.seen.remove(&signal) && getpgid(Some(process)) == Ok(getpgrp())
+        let seen = self.seen.remove(&signal);
+        seen.is_some_and(|seen| seen.elapsed() < SAME) && getpgid(Some(process)) == Ok(getpgrp())
     }
 }
 

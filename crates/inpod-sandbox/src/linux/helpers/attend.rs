@@ -50,7 +50,7 @@ pub(super) fn process(
     )
     .map_err(Failure::at(Stage::Setup, "watch for children"))?;
 
-    let to_group =
+    let mut to_group =
         ToGroup::watch().map_err(Failure::at(Stage::Setup, "watch for signals to the group"))?;
 
     let Shown {
@@ -87,6 +87,7 @@ pub(super) fn process(
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(Failure::at(Stage::Setup, "keep the process from a helper"))?;
     let process = start::process(plan).map_err(Failure::at(Stage::Execute, "start the program"))?;
+    to_group.forget();
     channel.send(&Message::Started, &[]).map_err(lost())?;
     attend(channel, &children, to_group, process);
     Ok(())

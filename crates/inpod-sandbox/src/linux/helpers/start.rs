@@ -31,7 +31,8 @@ pub(super) enum Role {
 }
 
 impl Role {
-    /// Not one with the program's own in it: `pkill inpod` is for the program, and what the helpers get they take for the group's.
+    /// Not one with the program's own in it: `pkill inpod` is for the program, and a helper that gets the signal too takes it for one to the
+    /// group.
     const fn name(self) -> &'static str {
         match self {
             Self::Setup => "pod-setup",
