@@ -191,10 +191,11 @@ KUBERNETES_SERVICE_PORT_HTTPS=443
     },
     Row {
         fact: "the_files_can_be_neither_removed_nor_replaced_nor_changed",
-        script: "cd /; r=${d#/}; for change in 'rm -f' 'mv /etc/hostname' 'chmod 600' 'touch -c' 'truncate -s 0' 'chown -h 0'; do
-                     for name in $d/token $r/namespace; do $change $name 2>/dev/null || echo refused; done
-                 done; tail -c 1 $d/token | wc -l; cat $d/namespace",
-        prints: "refused\nrefused\nrefused\nrefused\nrefused\nrefused\nrefused\nrefused\nrefused\nrefused\nrefused\nrefused\n0\ndefault",
+        // Not that there is nothing, which would be a refusal too.
+        script: "cd /; r=${d#/}; t=$(mktemp); for change in 'rm -f' \"mv $t\" 'chmod 600' 'touch -c' 'truncate -s 0' 'chown -h 0' 'mkdir'; do
+                     for name in $d/token $r/namespace; do $change $name 2>&1 | grep -cE 'Read-only|busy|not permitted|denied|exists'; done
+                 done; rm $t; tail -c 1 $d/token | wc -l; cat $d/namespace",
+        prints: "1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n0\ndefault",
         not: &[Place::RealFiles],
         ..ROW
     },
@@ -202,12 +203,31 @@ KUBERNETES_SERVICE_PORT_HTTPS=443
     Row {
         fact: "the_machines_hosts_file_stays_what_it_is",
         needs: &[Program("python3")],
-        script: "python3 -c 'import os
-for change in lambda name: os.rename(name, name), lambda name: os.truncate(name, 0), lambda name: os.chmod(name, 0o644), os.unlink:
+        script: "python3 -c '
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+def creat(name):
+    if libc.creat(name.encode(), 0o644) < 0: raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+for change in [
+    lambda name: os.rename(name, name), lambda name: os.link(name, \"/tmp/linked\"), creat, lambda name: os.truncate(name, 0),
+    lambda name: os.chmod(name, 0o644), lambda name: os.chown(name, -1, -1), os.utime, lambda name: os.setxattr(name, \"user.x\", b\"\"),
+    os.mkdir, lambda name: os.symlink(name, name), os.unlink,
+]:
     try: change(\"/etc/hosts\")
     except OSError as error: print(error.strerror)
     else: break'",
-        prints: "Device or resource busy\nRead-only file system\nRead-only file system\nDevice or resource busy\n",
+        prints: "Device or resource busy
+Invalid cross-device link
+Read-only file system
+Read-only file system
+Read-only file system
+Read-only file system
+Read-only file system
+Read-only file system
+File exists
+File exists
+Device or resource busy
+",
         not: &[Place::Caller, Place::OrdinaryUser, Place::RealFiles],
         ..ROW
     },
@@ -261,8 +281,9 @@ for change in lambda name: os.rename(name, name), lambda name: os.truncate(name,
     },
     Row {
         fact: "a_kubeconfig_of_another_name_is_hidden_too",
-        script: "cat $HOME/clusters.yaml 2>/dev/null | wc -c",
-        prints: "0\n",
+        // And what is done to what is there instead is done to nothing else.
+        script: "cat $HOME/clusters.yaml 2>/dev/null | wc -c; chmod 000 $HOME/clusters.yaml 2>/dev/null; stat -c %a /dev/null",
+        prints: "0\n666\n",
         not: &[Place::RealFiles],
         ..ROW
     },

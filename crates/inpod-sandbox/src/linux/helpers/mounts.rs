@@ -37,10 +37,20 @@ pub(super) fn mount_proc() -> io::Result<()> {
 pub(super) fn hide(path: &Path) -> io::Result<()> {
     match fs::canonicalize(path) {
         Ok(path) if path.is_dir() => mount_tmpfs(&path, "0700"),
-        // For a file of our own its directory would have to be open to us.
-        Ok(path) if path.is_file() => attach(&clone_tree(CWD, "/dev/null".as_ref())?, CWD, &path),
+        Ok(path) if path.is_file() => attach(&empty_file()?, CWD, &path),
         _ => Ok(()),
     }
+}
+
+/// A file of the process's own, to be mounted.
+fn empty_file() -> io::Result<OwnedFd> {
+    // A file can only be mounted from a file system that is itself mounted: for a moment, over a directory that is there.
+    let directory = Path::new("/etc");
+    mount_tmpfs(directory, "0755")?;
+    let file = directory.join("empty");
+    let tree = write_file(&file, b"").and_then(|()| clone_tree(CWD, &file));
+    unmount(directory, UnmountFlags::DETACH)?;
+    tree
 }
 
 /// What has been mounted so far.

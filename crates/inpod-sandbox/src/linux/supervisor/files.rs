@@ -64,7 +64,11 @@ enum What {
     Rename {
         to: Place,
     },
+    Link {
+        to: Place,
+    },
     Remove,
+    Make,
     Change {
         follow: bool,
     },
@@ -110,8 +114,14 @@ pub(super) fn call(notification: &Notification) -> Option<PathCall> {
             mode: argument(1),
             follow: follows(argument(2)),
         },
+        Kind::Creat => What::Open {
+            flags: flag(libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC),
+        },
         Kind::Rename => What::Rename { to: place(1) },
         Kind::RenameAt => What::Rename { to: place(2) },
+        Kind::Link => What::Link { to: place(1) },
+        Kind::LinkAt => What::Link { to: place(2) },
+        Kind::Make | Kind::MakeAt | Kind::SymLink | Kind::SymLinkAt => What::Make,
         Kind::Unlink | Kind::UnlinkAt => What::Remove,
         Kind::Change | Kind::LChange | Kind::ChangeAt => What::Change {
             follow: kind != Kind::LChange,
@@ -123,10 +133,16 @@ pub(super) fn call(notification: &Notification) -> Option<PathCall> {
             follow: follows(argument(3)),
         },
     };
-    Some(PathCall {
-        place: place(0),
-        what,
-    })
+    let place = match kind {
+        Kind::SymLink => place(1),
+        // The first argument is what the link says.
+        Kind::SymLinkAt => Place {
+            directory: low(args[1]),
+            path: args[2],
+        },
+        _ => place(0),
+    };
+    Some(PathCall { place, what })
 }
 
 impl Supervisor {
@@ -179,6 +195,8 @@ impl Supervisor {
             let found = match found {
                 Ok(Some(found)) => found,
                 Ok(None) => continue,
+                // Nothing can be made where nothing is to be seen.
+                Err(_) if what == What::Make => return Ok(Some(fail(Errno::ACCESS))),
                 Err(error) => return Ok(Some(fail(error))),
             };
             if !sys::is_waiting(self.listener.as_fd(), notification.id) {
@@ -231,6 +249,8 @@ impl Supervisor {
             // As of what is mounted; and the machine's own file under it stays what it was.
             What::Rename { .. } | What::Remove => Ok(Some(fail(Errno::BUSY))),
             What::Change { .. } => Ok(Some(fail(Errno::ROFS))),
+            What::Link { .. } => Ok(Some(fail(Errno::XDEV))),
+            What::Make => Ok(Some(fail(Errno::EXIST))),
         }
     }
 
@@ -284,15 +304,18 @@ impl What {
             | Self::Access { follow, .. }
             | Self::Change { follow } => follow,
             Self::ChDir => true,
-            Self::Open2 { .. } | Self::ReadLink { .. } | Self::Rename { .. } | Self::Remove => {
-                false
-            }
+            Self::Open2 { .. }
+            | Self::ReadLink { .. }
+            | Self::Rename { .. }
+            | Self::Link { .. }
+            | Self::Remove
+            | Self::Make => false,
         }
     }
 
     fn other_place(self) -> Option<Place> {
         match self {
-            Self::Rename { to } => Some(to),
+            Self::Rename { to } | Self::Link { to } => Some(to),
             _ => None,
         }
     }

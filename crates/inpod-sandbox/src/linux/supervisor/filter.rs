@@ -4,11 +4,11 @@
 //! Not seen: connects made by `io_uring`, and Fast Open through the 32-bit x86 `socketcall`.
 
 use nix::libc::{
-    self, BPF_ABS, BPF_JEQ, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W, SECCOMP_RET_ALLOW,
-    SECCOMP_RET_ERRNO, SECCOMP_RET_USER_NOTIF, sock_filter,
+    self, BPF_ABS, BPF_ALU, BPF_AND, BPF_JEQ, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W,
+    SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO, SECCOMP_RET_USER_NOTIF, sock_filter,
 };
 
-use super::abi::{ABIS, Abi};
+use super::abi::{ABIS, Abi, IGNORED};
 
 /// The `socketcall` for `connect`.
 const SYS_CONNECT: u32 = 3;
@@ -45,7 +45,10 @@ pub(super) fn program(wanted: Wanted) -> Option<Vec<sock_filter>> {
 }
 
 fn block(abi: &Abi, wanted: Wanted) -> Vec<sock_filter> {
-    let mut block = vec![load(NUMBER)];
+    let mut block = vec![
+        load(NUMBER),
+        instruction(BPF_ALU | BPF_AND | BPF_K, 0, 0, !IGNORED),
+    ];
     if wanted.connects {
         block.extend(connects(abi));
     }
@@ -129,7 +132,9 @@ fn instruction(code: u32, jt: u8, jf: u8, k: u32) -> sock_filter {
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::linux::supervisor::abi::{AUDIT_ARCH_I386, X32};
+    use crate::linux::supervisor::abi::AUDIT_ARCH_I386;
+
+    const X32: u32 = 0x4000_0000;
 
     /// What the kernel would do with a call: just enough of BPF for the program above.
     fn run(arch: u32, number: u32, args: [u32; 6]) -> u32 {
@@ -160,6 +165,7 @@ mod tests {
                         offset => args[(offset as usize - 16) / 8],
                     }
                 }
+                code if code == BPF_ALU | BPF_AND | BPF_K => accumulator &= i.k,
                 code if code == BPF_JMP | BPF_JEQ | BPF_K => at += jump(accumulator == i.k),
                 code if code == BPF_JMP | BPF_JSET | BPF_K => at += jump(accumulator & i.k != 0),
                 _ => return i.k,
@@ -220,6 +226,7 @@ mod tests {
             (X86_64, 257),
             (X86_64, 332),
             (X86_64, 82),
+            (X86_64, X32 + 82),
             (AUDIT_ARCH_I386, 5),
             (AUDIT_ARCH_I386, 295),
         ] {
