@@ -135,6 +135,9 @@ def attempts(pid, who):
     for name in ["exe", "cwd", "root"]:
         yield name, lambda name=name: os.readlink(f"/proc/{pid}/{name}")
     yield "through_root", lambda: os.stat(f"/proc/{pid}/root/etc")
+    # Of which one makes a core dump. Its own helper may be sent one.
+    if not who.startswith("pod-"):
+        yield "signal", lambda: os.kill(pid, 0)
     yield "map_files", lambda: os.listdir(f"/proc/{pid}/map_files")
 
 

@@ -26,6 +26,8 @@ pub(super) enum Message {
     Ready {
         /// Whether the machine's `/proc` could not be replaced.
         covered_proc: bool,
+        /// Whether nothing keeps the process from looking into others of its user.
+        looks_around: bool,
     },
     /// Have what is in the attached memory answered for.
     Show,
@@ -207,7 +209,13 @@ impl Message {
     fn encode(&self) -> Vec<u8> {
         let (tag, number, text) = match self {
             Self::Init => (b'I', 0, ""),
-            Self::Ready { covered_proc } => (b'R', i32::from(*covered_proc), ""),
+            Self::Ready {
+                covered_proc,
+                looks_around,
+            } => {
+                let flags = i32::from(*covered_proc) | i32::from(*looks_around) << 1;
+                (b'R', flags, "")
+            }
             Self::Show => (b'F', 0, ""),
             Self::Shown => (b'A', 0, ""),
             Self::Prove => (b'P', 0, ""),
@@ -249,7 +257,8 @@ impl Message {
         Ok(match tag {
             b'I' => Self::Init,
             b'R' => Self::Ready {
-                covered_proc: number != 0,
+                covered_proc: number & 1 != 0,
+                looks_around: number & 2 != 0,
             },
             b'F' => Self::Show,
             b'A' => Self::Shown,

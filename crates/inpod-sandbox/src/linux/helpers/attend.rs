@@ -22,6 +22,8 @@ pub(super) struct Shown {
     pub(super) volumes: Vec<OwnedFd>,
     /// Whether the machine's `/proc` could not be replaced.
     pub(super) covered_proc: bool,
+    /// Whether nothing keeps it from looking into other processes of its user.
+    pub(super) looks_around: bool,
 }
 
 /// The listener for what is wanted of one, on this process and all it starts from now on.
@@ -56,13 +58,16 @@ pub(super) fn process(
     let Shown {
         volumes,
         covered_proc,
+        looks_around,
     } = shown;
+    let ready = Message::Ready {
+        covered_proc,
+        looks_around,
+    };
     let descriptors: Vec<BorrowedFd<'_>> =
         volumes.iter().chain(&listener).map(AsFd::as_fd).collect();
     let lost = || Failure::at(Stage::Setup, "report to the program that runs the sandbox");
-    channel
-        .send(&Message::Ready { covered_proc }, &descriptors)
-        .map_err(lost())?;
+    channel.send(&ready, &descriptors).map_err(lost())?;
     drop((volumes, listener));
     let message = channel.receive().map_err(lost())?;
     if !matches!(message, Some((Message::Go | Message::Prove, _))) {

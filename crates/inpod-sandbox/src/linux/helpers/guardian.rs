@@ -44,9 +44,7 @@ fn run(channel: &Channel, plan: &Plan, files: Option<&RealFiles>) -> Result<(), 
         set_no_new_privs(true).map_err(Failure::at(Stage::Listener, "give up new privileges"))?;
     }
     // Before there is a listener, which would be asked for the path. Needs to give up new privileges, or to have them.
-    if let Err(error) = apart::keep() {
-        tracing::debug!(%error, "the process can look into other programs of its user");
-    }
+    let apart = apart::keep();
     let listener = if plan.borrow {
         let borrowed = lending::borrow();
         let what = "have the run around this one answer";
@@ -57,6 +55,7 @@ fn run(channel: &Channel, plan: &Plan, files: Option<&RealFiles>) -> Result<(), 
     let shown = Shown {
         volumes,
         covered_proc: false,
+        looks_around: apart.is_err(),
     };
     let ended = attend::process(channel, plan, shown, listener);
     orphans.kill_all(&[]);

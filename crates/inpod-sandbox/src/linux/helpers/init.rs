@@ -70,6 +70,7 @@ fn mount(plan: &Plan) -> Result<Shown, Failure> {
     Ok(Shown {
         volumes,
         covered_proc,
+        looks_around: false,
     })
 }
 

@@ -53,8 +53,8 @@ pub(super) struct Helpers {
     pub(super) listener: Option<OwnedFd>,
     /// Where the run around this one is told what to answer.
     pub(super) borrowed: Option<OwnedFd>,
-    /// Whether the process sees the machine's own `/proc`, where one of its own was tried.
-    covered_proc: bool,
+    /// What this machine adds to the limits of the way.
+    limits: Vec<&'static str>,
     outer: Outer,
 }
 
@@ -140,13 +140,19 @@ impl Namespaces {
     fn made(self, plan: &Plan, command: &Command) -> Result<Helpers, Error> {
         // Setup introduces init while init is at work, so either may be heard first.
         let (mut init, mut ready) = (None, None);
-        let (inner, (covered_proc, mut descriptors)) = loop {
+        let (inner, (limits, mut descriptors)) = loop {
             // Should setup be killed before init asks to die with it, nobody else tells.
             let ended = self.setup.or_message(&self.channel).map_err(not_started)?;
             match self.channel.try_receive().map_err(not_started)? {
                 Some((Message::Init, descriptors)) => init = descriptors.into_iter().next(),
-                Some((Message::Ready { covered_proc }, descriptors)) => {
-                    ready = Some((covered_proc, descriptors));
+                Some((
+                    Message::Ready {
+                        covered_proc,
+                        looks_around,
+                    },
+                    descriptors,
+                )) => {
+                    ready = Some((limits(covered_proc, looks_around), descriptors));
                 }
                 Some((Message::Failed(failure), _)) => {
                     return Err(error(failure, Way::Namespaces, command));
@@ -166,7 +172,7 @@ impl Namespaces {
                 None
             },
             borrowed: None,
-            covered_proc,
+            limits,
             channel: self.channel,
             inner,
             volumes: descriptors,
@@ -184,8 +190,14 @@ struct Guarded {
 
 impl Guarded {
     fn made(mut self, way: Way, plan: &Plan, command: &Command) -> Result<Helpers, Error> {
-        let mut descriptors = match self.channel.receive().map_err(not_started)? {
-            Some((Message::Ready { .. }, descriptors)) => descriptors,
+        let (limits, mut descriptors) = match self.channel.receive().map_err(not_started)? {
+            Some((
+                Message::Ready {
+                    covered_proc,
+                    looks_around,
+                },
+                descriptors,
+            )) => (limits(covered_proc, looks_around), descriptors),
             Some((Message::Failed(failure), _)) => return Err(error(failure, way, command)),
             None => return Err(self.leavings.guardian.early(way)),
             Some(_) => return Err(Error::Killed),
@@ -195,7 +207,7 @@ impl Guarded {
         Ok(Helpers {
             listener: last(plan.wanted != Wanted::default()),
             borrowed: last(plan.borrow),
-            covered_proc: false,
+            limits,
             inner: self
                 .leavings
                 .guardian
@@ -237,10 +249,7 @@ impl Helpers {
 
     /// What is not as in a Pod.
     pub(super) fn limits(&self, way: Way) -> Vec<&'static str> {
-        let covered = self.covered_proc.then_some(
-            "/proc is the machine's, because parts of it are covered here: the processes around are in sight",
-        );
-        way.limits().iter().copied().chain(covered).collect()
+        way.limits().iter().chain(&self.limits).copied().collect()
     }
 
     fn outermost(&self) -> &Ended {
@@ -302,6 +311,17 @@ impl Drop for Leavings {
     fn drop(&mut self) {
         self.clear();
     }
+}
+
+/// What is not as in a Pod on this machine.
+fn limits(covered_proc: bool, looks_around: bool) -> Vec<&'static str> {
+    let covered = covered_proc.then_some(
+        "/proc is the machine's, because parts of it are covered here: the processes around are in sight",
+    );
+    let around = looks_around.then_some(
+        "other programs of this user can be looked into, their memory too: no Landlock domain keeps CMD from it here",
+    );
+    covered.into_iter().chain(around).collect()
 }
 
 /// The helpers' environment, which is the process's.
