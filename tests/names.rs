@@ -268,12 +268,13 @@ fn coredns() -> Result<(), Failed> {
     const TYPES: [&str; 9] = [
         "A", "AAAA", "SRV", "CNAME", "TXT", "NS", "PTR", "SOA", "ANY",
     ];
-    const ADDRESSES: [&str; 6] = [
+    const ADDRESSES: [&str; 7] = [
         "10.96.7.7",
         "10.96.0.1",
         "10.1.0.1",
         "10.1.0.2",
         "10.1.0.9",
+        "10.1.3.1",
         "fd00::1",
     ];
     let folder = public_folder()?;

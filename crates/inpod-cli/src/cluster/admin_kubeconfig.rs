@@ -1,8 +1,8 @@
 //! The admin kubeconfig, as long as its cluster.
 
-use std::fs::{self, File, Metadata, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 #[cfg(target_os = "linux")]
@@ -137,21 +137,32 @@ enum There {
 
 fn there(path: &Path) -> io::Result<There> {
     loop {
-        let Ok(mut file) = File::open(path) else {
+        // To be written, because some file systems (NFS) lock nothing else; and without waiting for who reads from a pipe.
+        let mut options = OpenOptions::new();
+        options
+            .read(true)
+            .write(true)
+            .custom_flags(nix::libc::O_NONBLOCK);
+        let Ok(mut file) = options.open(path) else {
             return Ok(There::NotOurs); // what is wrong with it, the attempt to write says better
         };
         let mut begin = [0; MARK.len()];
         if file.read_exact(&mut begin).is_err() || begin != MARK.as_bytes() {
             return Ok(There::NotOurs);
         }
-        // File systems without locks have no clusters that can be told apart.
-        if let Err(TryLockError::WouldBlock) = file.try_lock() {
-            return Ok(There::Running);
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Ok(There::Running),
+            // Where there are no locks, clusters that run cannot be told from others.
+            Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Unsupported => {
+                return Err(error);
+            }
+            _ => {}
         }
-        // Another cluster may have replaced it before it was locked.
-        let is_there = |now: Metadata| Ok(id_of(&now) == id_of(&file.metadata()?));
-        if fs::metadata(path).and_then(is_there)? {
-            return Ok(There::Left(file));
+        // Another cluster may have replaced or removed it before it was locked.
+        match fs::metadata(path) {
+            Ok(now) if id_of(&now) == id_of(&file.metadata()?) => return Ok(There::Left(file)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
     }
 }

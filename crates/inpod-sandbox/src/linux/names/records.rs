@@ -161,7 +161,7 @@ pub(super) fn locations(places: &[Place<'_>], domain: &[&[u8]]) -> Vec<Data> {
     }))
 }
 
-fn each_once<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+pub(super) fn each_once<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
     let mut once = Vec::new();
     for one in all {
         if !once.contains(&one) {

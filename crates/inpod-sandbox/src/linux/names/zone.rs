@@ -67,9 +67,7 @@ impl Zone {
     /// `None` for a name that is not the cluster's.
     pub(super) fn answer(&self, query: &Query<'_>) -> Option<Answer> {
         let labels = query.labels();
-        let behind = labels.len().checked_sub(DOMAIN.len());
-        let inside = behind.map(|at| labels.split_at(at));
-        if let Some((name, domain)) = inside.filter(|(_, domain)| is_domain(domain)) {
+        if let Some((name, domain)) = inside(labels) {
             return Some(self.full(query, name, domain));
         }
         if query.class() != INTERNET {
@@ -78,8 +76,10 @@ impl Zone {
         if query.kind() == kind::PTR
             && let Some(address) = records::reverse(labels)
         {
-            let names = self.names_of(address);
-            let pointers = names.map(|name| record(labels, Data::Ptr(name)));
+            let names = records::each_once(self.names_of(address));
+            let pointers = names
+                .into_iter()
+                .map(|name| record(labels, Data::Ptr(name)));
             return Some(positive(pointers.collect())).filter(|answer| !answer.answers.is_empty());
         }
         self.short(query)
@@ -147,8 +147,9 @@ impl Zone {
         let Some(service) = self.service(namespace, name) else {
             return Node::Missing;
         };
-        if let (Which::All, Some(name)) = (which, &service.external_name) {
-            return Name::parse(name).map_or(Node::Missing, Node::Alias);
+        if let Some(name) = &service.external_name {
+            let alias = Name::parse(name).filter(|_| matches!(which, Which::All));
+            return alias.map_or(Node::Missing, Node::Alias);
         }
         match records::places(service, which) {
             places if places.is_empty() => Node::Missing,
@@ -214,11 +215,7 @@ impl Zone {
                 data,
             });
             let labels = name.labels();
-            let inside = labels
-                .len()
-                .checked_sub(DOMAIN.len())
-                .map(|at| labels.split_at(at));
-            let Some((below, _)) = inside.filter(|(_, domain)| is_domain(domain)) else {
+            let Some((below, _)) = inside(&labels) else {
                 return (chain, Some(name));
             };
             match self.find(below) {
@@ -288,11 +285,15 @@ impl Zone {
     }
 }
 
-fn is_domain(labels: &[&[u8]]) -> bool {
-    labels
-        .iter()
-        .zip(DOMAIN)
-        .all(|(label, domain)| label.eq_ignore_ascii_case(domain.as_bytes()))
+type Labels<'a> = [&'a [u8]];
+
+/// A name that ends in the cluster domain, parted there.
+fn inside<'a, 'b>(labels: &'a Labels<'b>) -> Option<(&'a Labels<'b>, &'a Labels<'b>)> {
+    let at = labels.len().checked_sub(DOMAIN.len())?;
+    let (name, domain) = labels.split_at(at);
+    let mut pairs = domain.iter().zip(DOMAIN);
+    let is_it = pairs.all(|(label, domain)| label.eq_ignore_ascii_case(domain.as_bytes()));
+    is_it.then_some((name, domain))
 }
 
 fn positive(answers: Vec<Record>) -> Answer {
