@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-/// How long the server keeps a watch.
+/// The shortest time for which the server keeps a watch; up to twice as long by a random number, as client-go has it.
 const WATCH: Duration = Duration::from_secs(300);
 /// By how much an answer may be late before a connection is taken for dead, as after a suspended machine's sleep.
 const LATE: Duration = Duration::from_secs(30);
@@ -79,10 +79,12 @@ impl<T: Reflected> Reflector<T> {
         let mut version = self.version.clone();
         while let Some(from) = &mut version {
             let before = from.clone();
-            let watched = timeout(WATCH + LATE, self.watch(client, from, changed)).await;
+            let time = WATCH + part(WATCH, random());
+            let watched = timeout(time + LATE, self.watch(client, from, time, changed)).await;
             let mut failed = watched.unwrap_or_else(|_elapsed| Err(no_answer()));
+            // Expired; or whatever else keeps a watch from going on from there.
             if let Err(failure) = &failed
-                && failure.code == Some(410)
+                && (failure.code == Some(410) || failures >= TOLD)
             {
                 failed = self.catch_up(client, from, changed).await;
             }
@@ -99,7 +101,7 @@ impl<T: Reflected> Reflector<T> {
                     );
                 }
             }
-            sleep(pause(failures, RandomState::new().hash_one(()))).await;
+            sleep(pause(failures, random())).await;
         }
     }
 
@@ -108,9 +110,10 @@ impl<T: Reflected> Reflector<T> {
         &self,
         client: &Client,
         version: &mut String,
+        time: Duration,
         changed: &Notify,
     ) -> Result<(), Unheard> {
-        let (collection, seconds) = (T::COLLECTION, WATCH.as_secs());
+        let (collection, seconds) = (T::COLLECTION, time.as_secs());
         let path = format!(
             "{collection}?allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={seconds}"
         );
@@ -207,8 +210,17 @@ fn no_answer() -> Unheard {
 /// the same server.
 fn pause(failures: u32, random: u64) -> Duration {
     let pause = Duration::from_secs(1 << failures.min(5));
+    pause + part(pause / 2, random)
+}
+
+/// Some of it, by a random number.
+fn part(of: Duration, random: u64) -> Duration {
     let thousandths = u32::try_from(random % 1000).unwrap_or_default();
-    pause + pause / 2 * thousandths / 1000
+    of * thousandths / 1000
+}
+
+fn random() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 
 /// The API server's own, in every cluster.
 pub(super) const API_SERVER: (&str, &str) = ("default", "kubernetes");
+
 /// The API server's Service, which every Pod knows.
 pub(super) async fn api_server(client: &Client) -> Result<Service, Failure> {
     let (namespace, name) = API_SERVER;
@@ -86,9 +87,9 @@ pub(super) fn address(service: &inpod_sandbox::Service) -> Result<SocketAddr, Fa
     Ok(SocketAddr::new(*ip, port.port))
 }
 
-/// As DNS knows it.
 impl Reflected for Service {
     const COLLECTION: &'static str = "/api/v1/services";
+    /// As DNS knows it.
     type Kept = inpod_sandbox::Service;
 
     fn metadata(&self) -> &Metadata {

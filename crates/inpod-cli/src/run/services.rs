@@ -34,8 +34,13 @@ impl Services {
             listed => listed?,
         };
         let slices = match slices {
-            // Not found: before Kubernetes 1.21.
-            Err(inpod::Error::Api(status)) if matches!(status.code, 403 | 404) => Reflector::of([]),
+            // Not found: before Kubernetes 1.21. The run goes on without them.
+            Err(inpod::Error::Api(status)) => {
+                if !matches!(status.code, 403 | 404) {
+                    tracing::warn!("headless Services have no names: {status}");
+                }
+                Reflector::of([])
+            }
             listed => listed?,
         };
         Ok(Self { services, slices })
