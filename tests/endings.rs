@@ -73,6 +73,7 @@ fn main() {
         };
         add("ctrl_c_reaches_the_command_once", ctrl_c);
         add("a_terminal_that_goes_away_ends_the_command", hangup);
+        add("a_run_in_a_run_works_at_a_terminal", nested);
         add(
             "ctrl_z_and_fg_work_in_an_interactive_shell",
             job_control_inside,
@@ -498,6 +499,15 @@ fn whole_group_at_the_start(there: &[&str]) -> Result<(), Failed> {
     }
     eventually(|| marked("1000.5625").is_empty().then_some(())).ok_or("processes stayed")?;
     Ok(())
+}
+
+/// Whose process group has no number where the inner one is.
+fn nested(there: &[&str]) -> Result<(), Failed> {
+    let _alone = ALONE.lock();
+    let inpod = inpod().to_str().unwrap_or_default();
+    let mut terminal = Terminal::open(&run(there, &[inpod, "run", "-q", "--", "echo", "ok"]))?;
+    terminal.shows("ok")?;
+    equal(terminal.ends()?.0, Some(0))
 }
 
 fn ctrl_c(there: &[&str]) -> Result<(), Failed> {

@@ -488,12 +488,14 @@ inpod api /api/v1/namespaces | grep -o '"name":"level-[0-9]"'
     let level = |n| format!("level-{n}\n\"name\":\"level-{n}\"\nnamed\n");
     let after = |n| format!("\"name\":\"level-{n}\"\n");
     let expected = [1, 2, 3].map(level).concat() + &[3, 2, 1].map(after).concat();
-    for mut command in [
+    let container = MACHINES[3].command(REFUSE, &command);
+    let machines = [
         as_ordinary_user(&command),
         MACHINES[0].command(REFUSE, &command),
         MACHINES[2].command(REFUSE, &command),
         command,
-    ] {
+    ];
+    for mut command in machines.into_iter().chain(is_root().then_some(container)) {
         let ended = output(command.current_dir("/"))?;
         equal(ended.stderr.as_str(), "")?;
         equal(ended.stdout.as_str(), expected.as_str())?;
@@ -650,6 +652,7 @@ fn mistakes() -> Result<(), Failed> {
             "--no-such-option",
         ),
         (&["run", "--token-ttl", "1", "--", "true"], 2, "--token-ttl"),
+        (&["run", "-n", "", "--", "true"], 2, "--namespace"),
         (
             &["run", "--service-account", "a/b/c", "--", "true"],
             2,

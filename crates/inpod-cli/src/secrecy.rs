@@ -2,16 +2,15 @@
 
 /// Lets no other program of the user look into this process, and leaves no core behind. To be called before any secret is there.
 ///
-/// Inside a run that shows its files without namespaces this cannot be had: the supervisor there has to look where we connect to.
+/// Inside a run that shows its files without namespaces this cannot be had: the supervisor there has to see what we ask for.
 #[cfg(target_os = "linux")]
 pub(crate) fn keep() {
     use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
-    let led = || inpod_sandbox::nested_address(0).is_some();
-    let was_led = led();
+    let was_supervised = inpod_sandbox::is_supervised();
     // Fails on no kernel; and there is nothing to be done without.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    if was_led && !led() {
+    if was_supervised && !inpod_sandbox::is_supervised() {
         let _ = set_dumpable_behavior(DumpableBehavior::Dumpable);
     }
 }

@@ -38,8 +38,8 @@ pub use command::Command;
 pub use error::{Attempt, Error};
 pub use gate::Gate;
 pub use linux::{
-    Sandbox, SignalMask, block_signals, check, die_of, enter_if_asked, nested_address, own_address,
-    spawn,
+    Sandbox, SignalMask, block_signals, check, die_of, enter_if_asked, is_supervised,
+    nested_address, own_address, spawn,
 };
 pub use view::{Endpoint, Files, Redirect, Service, ServicePort, View};
 pub use way::{Checked, Way};

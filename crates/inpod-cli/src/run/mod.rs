@@ -24,6 +24,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use inpod::{Client, Config};
 use inpod_apiserver::Server;
 use tokio::task::JoinSet;
@@ -50,7 +51,7 @@ use token::Token;
 #[expect(clippy::doc_markdown, reason = "shown as help, in plain text")]
 pub(crate) struct Args {
     /// The Pod's namespace; created in the embedded cluster where it is missing
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     namespace: Option<String>,
     /// The service account, created in the embedded cluster where it is missing; NS/NAME also says the namespace
     #[arg(long, value_name = "[NS/]NAME", default_value = "default")]
@@ -65,7 +66,7 @@ pub(crate) struct Args {
     #[arg(short, long = "filename", value_name = "FILE|DIR|-")]
     filenames: Vec<PathBuf>,
     /// The audience of the token; the API server itself by default
-    #[arg(long, value_name = "AUDIENCE")]
+    #[arg(long, value_name = "AUDIENCE", value_parser = NonEmptyStringValueParser::new())]
     audience: Option<String>,
     #[command(flatten)]
     embedded: embedded::Embedded,

@@ -1,8 +1,10 @@
 //! Addresses at which what a sandbox needs is met.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
 use super::supervisor;
+use super::tree::PROBE;
 
 /// The address at which a process in a sandbox inside this process's reaches `port` of this machine's loopback; `None` if this
 /// process is in none. Linux allows one supervisor of connections, so the outer one leads there.
@@ -10,6 +12,12 @@ pub fn nested_address(port: u16) -> Option<SocketAddr> {
     supervisor::probe()
         .is_ok()
         .then(|| supervisor::nested_address(port))
+}
+
+/// Whether a supervisor around this process answers for it: for what it connects to, or the files it asks for. It has to look into
+/// this process for that, where it has no privileges.
+pub fn is_supervised() -> bool {
+    supervisor::probe().is_ok() || Path::new(PROBE).symlink_metadata().is_ok()
 }
 
 /// An address of loopback for this process, which nobody else should have: for what is to be met at a port of its own.

@@ -33,7 +33,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-pub use address::{nested_address, own_address};
+pub use address::{is_supervised, nested_address, own_address};
 use channel::Message;
 use etc::Etc;
 use helpers::Helpers;

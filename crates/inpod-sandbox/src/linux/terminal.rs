@@ -2,15 +2,17 @@
 
 use std::os::fd::OwnedFd;
 
+use nix::errno::Errno;
+use nix::sys::signal::killpg;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
 use rustix::fs::{CWD, Mode, OFlags, openat};
-use rustix::process::{Pid, getpgrp, test_kill_process_group};
-use rustix::termios::{tcgetpgrp, tcsetpgrp};
 
 /// A terminal whose foreground group was ours.
 #[derive(Debug)]
 pub(super) struct Terminal {
     tty: OwnedFd,
+    /// 0 where its leader is outside our PID namespace, as in a run in a run.
     group: Pid,
 }
 
@@ -31,13 +33,11 @@ impl Terminal {
     /// Takes the foreground back from a group that is dead: a shell inside has one of its own and cannot name ours.
     pub(super) fn take_back(&self) {
         let taken = match tcgetpgrp(&self.tty) {
-            Ok(group) => {
-                group != self.group
-                    && test_kill_process_group(group) == Err(rustix::io::Errno::SRCH)
-            }
+            Ok(group) => group != self.group && killpg(group, None) == Err(Errno::ESRCH),
             Err(_) => false,
         };
-        if !taken {
+        // A group that has no number here cannot be named; its leader takes the foreground back itself.
+        if !taken || self.group.as_raw() == 0 {
             return;
         }
         // Who is not in the foreground is stopped for this, unless it blocks the signal.

@@ -10,7 +10,8 @@ use landlock::{
 
 /// Puts this process and all it starts into a Landlock domain (Linux 5.19), whatever of the user's other programs there is being
 /// outside: a process of a domain reads no memory, descriptors or environment of one that is not of it, by ptrace, in `/proc` or
-/// otherwise ([landlock(7)](https://man7.org/linux/man-pages/man7/landlock.7.html), "Ptrace restrictions").
+/// otherwise ([landlock(7)](https://man7.org/linux/man-pages/man7/landlock.7.html), "Ptrace restrictions"), but for maps and
+/// environments, which the kernel shows to who has `CAP_PERFMON`.
 ///
 /// Nor does it send them signals (Linux 6.12), of which one makes a core dump.
 ///

@@ -12,7 +12,11 @@ use crate::linux::tree::{Found, Node};
 /// What `fstat` says of the file, and of what is no file what a tmpfs would.
 pub(super) fn of(found: &Found) -> io::Result<Stat> {
     match &found.node {
-        Node::File(memory) => Ok(fstat(memory)?),
+        Node::File(memory) => {
+            let mut stat = fstat(memory)?;
+            stat.st_nlink = 1; // memory has no name, and the file has one
+            Ok(stat)
+        }
         Node::Directory | Node::Link(_) | Node::Door => {
             // Of the running system, so that device and times are real ones. It is root's where this process may not be looked into.
             let mut stat = rustix::fs::stat("/proc/self")?;
