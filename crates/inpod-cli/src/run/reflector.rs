@@ -82,9 +82,8 @@ impl<T: Reflected> Reflector<T> {
             let time = WATCH + part(WATCH, random());
             let watched = timeout(time + LATE, self.watch(client, from, time, changed)).await;
             let mut failed = watched.unwrap_or_else(|_elapsed| Err(no_answer()));
-            // Expired; or whatever else keeps a watch from going on from there.
             if let Err(failure) = &failed
-                && (failure.code == Some(410) || failures >= TOLD)
+                && failure.code == Some(410)
             {
                 failed = self.catch_up(client, from, changed).await;
             }
@@ -99,6 +98,10 @@ impl<T: Reflected> Reflector<T> {
                     tracing::warn!(
                         "the names of Services that come and go are not followed, which is tried again: {message}"
                     );
+                }
+                // Whatever keeps a watch from going on from there, or from being at all.
+                if failures >= TOLD {
+                    let _ = self.catch_up(client, from, changed).await;
                 }
             }
             sleep(pause(failures, random())).await;
