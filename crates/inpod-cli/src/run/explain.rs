@@ -51,7 +51,8 @@ pub(super) fn explain(args: &Args) -> Result<ExitCode, Failure> {
         "CMD would be shown its Pod by {}, and meet the API server {reach}.\n{limits}\n",
         checked.way
     );
-    let unfit = args.command.first().and_then(|cmd| program::unfit(cmd));
+    let command = args.command.first();
+    let unfit = command.and_then(|cmd| program::missing(cmd).or_else(|| program::unfit(cmd)));
     let unfit = unfit.map(|unfit| format!("{unfit}.\n")).unwrap_or_default();
     std::io::stdout().write_all(format!("{text}{unfit}").as_bytes())?;
     Ok(ExitCode::SUCCESS)

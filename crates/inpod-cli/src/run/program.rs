@@ -30,6 +30,13 @@ pub(super) fn unfit(program: &OsStr) -> Option<String> {
     })
 }
 
+/// That there is no such program, as far as can be told without starting it.
+pub(super) fn missing(program: &OsStr) -> Option<String> {
+    let found = found(program, std::env::var_os("PATH").as_deref());
+    let there = found.is_some_and(|file| file.exists());
+    (!there).then(|| format!("{}: command not found", program.display()))
+}
+
 pub(super) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
