@@ -382,7 +382,15 @@ fn limits() -> Result<(), Failed> {
     contains(
         &said,
         "\n- the service account's files can be read, but their folder",
-    )
+    )?;
+    let nothing = "no Landlock domain keeps CMD from it here";
+    equal(said.contains(nothing), false)?;
+    let without = Machine {
+        refuses: "user-namespaces,domains",
+        ..MACHINES[0]
+    };
+    let said = output(&mut without.command(REFUSE, command.current_dir("/")))?.success()?;
+    contains(&said, nothing)
 }
 
 fn explained() -> Result<(), Failed> {

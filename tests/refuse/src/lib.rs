@@ -35,6 +35,8 @@ pub enum Refusal {
     Administration,
     /// User namespaces, by `user.max_user_namespaces=0`: set in a user namespace of its own, so that nobody else sees it.
     NamespacesLeft,
+    /// Landlock's domains, as a kernel without them.
+    Domains,
     /// Nothing by itself: calls that a filter would refuse kill instead, as in a systemd unit with `SystemCallFilter=`.
     ByKilling,
 }
@@ -50,6 +52,7 @@ impl FromStr for Refusal {
             "listeners" => Self::Listeners,
             "administration" => Self::Administration,
             "namespaces-left" => Self::NamespacesLeft,
+            "domains" => Self::Domains,
             "by-killing" => Self::ByKilling,
             _ => return Err(io::Error::other(format!("unknown: {name}"))),
         })
@@ -102,6 +105,10 @@ pub fn refuse(refusals: &[Refusal]) -> io::Result<()> {
                 .map(|call| (call, vec![])),
             )?,
             Refusal::Sockets => filter(refused.clone(), [(libc::SYS_pidfd_getfd, vec![])])?,
+            Refusal::Domains => filter(
+                refused.clone(),
+                [(libc::SYS_landlock_create_ruleset, vec![])],
+            )?,
             Refusal::Listeners => {
                 let listener = i32::try_from(libc::SECCOMP_FILTER_FLAG_NEW_LISTENER);
                 let listener = flagged(1, listener.map_err(io::Error::other)?)?;
