@@ -1,5 +1,6 @@
 //! The page's third way, whole: a sidecar has the service account's files, CMD has none and asks at localhost:8001.
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -8,7 +9,8 @@ use std::time::Duration;
 
 use inpod_tests::Need::{OrdinaryUser, Program, Root, Sandbox};
 use inpod_tests::{
-    MACHINES, as_ordinary_user, contains, equal, eventually, inpod_command, output, trial,
+    MACHINES, as_ordinary_user, contains, equal, eventually, inpod_command, ordinary_user, output,
+    trial,
 };
 use libtest_mimic::Failed;
 
@@ -108,6 +110,7 @@ fn private() -> Result<(), Failed> {
     let _alone = ALONE.lock();
     let script = "curl -s http://localhost:8001/api/v1/pods | grep -c PodList; read go";
     let mut children = Vec::new();
+    let before = listening()?;
     for _ in 0..2 {
         let mut command = as_ordinary_user(&run(&["--sidecar"], script));
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -121,9 +124,10 @@ fn private() -> Result<(), Failed> {
         equal(&said, b"1\n")?;
         children.push(child);
     }
-    let ports = listening(children.iter().map(std::process::Child::id))?;
+    let now = listening()?;
+    let ports: Vec<_> = now.difference(&before).collect();
     equal(ports.len() >= 4, true)?;
-    for port in ports {
+    for &port in ports {
         let answer = ask(port).unwrap_or_default();
         equal(answer.contains("APIVersions"), false)?;
     }
@@ -134,30 +138,18 @@ fn private() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The loopback ports that these processes listen on.
-fn listening(processes: impl Iterator<Item = u32>) -> Result<Vec<u16>, Failed> {
-    let mut sockets = Vec::new();
-    for process in processes {
-        for entry in std::fs::read_dir(format!("/proc/{process}/fd"))? {
-            let link = std::fs::read_link(entry?.path()).unwrap_or_default();
-            let link = link.to_string_lossy();
-            let inode = link
-                .strip_prefix("socket:[")
-                .and_then(|rest| rest.strip_suffix(']'));
-            sockets.extend(inode.map(str::to_owned));
-        }
-    }
+/// The loopback ports that an ordinary user's programs listen on: which of them do, only root is told.
+fn listening() -> Result<BTreeSet<u16>, Failed> {
     let table = std::fs::read_to_string("/proc/net/tcp")?;
-    Ok(table
-        .lines()
-        .filter_map(|line| {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
-            let ours = *state == "0A" && sockets.iter().any(|socket| socket == inode);
-            let (_, port) = local.split_once(':')?;
-            ours.then(|| u16::from_str_radix(port, 16).ok())?
-        })
-        .collect())
+    let user = ordinary_user().to_string();
+    let port = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (local, state, owner) = (fields.get(1)?, fields.get(3)?, fields.get(7)?);
+        let (address, port) = local.split_once(':')?;
+        let ours = (address, *state, *owner) == ("0100007F", "0A", user.as_str());
+        ours.then(|| u16::from_str_radix(port, 16).ok())?
+    };
+    Ok(table.lines().filter_map(port).collect())
 }
 
 fn ask(port: u16) -> std::io::Result<String> {

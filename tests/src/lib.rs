@@ -133,6 +133,15 @@ pub fn as_the_caller(command: &Command) -> Command {
     copy_of(command, Command::new(command.get_program()))
 }
 
+/// The number of the user that [`as_ordinary_user`] has commands run by.
+pub fn ordinary_user() -> u32 {
+    if is_root() {
+        NOBODY
+    } else {
+        nix::unistd::geteuid().as_raw()
+    }
+}
+
 /// The same command as an ordinary user, where the tests run as root.
 pub fn as_ordinary_user(command: &Command) -> Command {
     if !is_root() {
