@@ -153,9 +153,7 @@ fn there(path: &Path) -> io::Result<There> {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => return Ok(There::Running),
             // Where there are no locks, clusters that run cannot be told from others.
-            Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Unsupported => {
-                return Err(error);
-            }
+            Err(TryLockError::Error(error)) if !is_without_locks(&error) => return Err(error),
             _ => {}
         }
         // Another cluster may have replaced or removed it before it was locked.
@@ -165,6 +163,11 @@ fn there(path: &Path) -> io::Result<There> {
             _ => {}
         }
     }
+}
+
+/// What a file system says that has no locks, or (NFS) whose server has none.
+fn is_without_locks(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported || error.raw_os_error() == Some(nix::libc::ENOLCK)
 }
 
 fn id_of(metadata: &Metadata) -> (u64, u64) {
