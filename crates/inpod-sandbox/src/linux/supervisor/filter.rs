@@ -86,7 +86,7 @@ fn connects(abi: &Abi) -> Vec<sock_filter> {
 
 fn paths(abi: &Abi) -> Vec<sock_filter> {
     let mut block = Vec::new();
-    for &(number, kind) in abi.paths {
+    for &(number, kind) in abi.paths.iter().copied().flatten() {
         match kind.descriptor_flags() {
             Some(flags) => block.extend(unless_flagged(
                 number,
